@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bulwark
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// An Inventory is what an artifact contains. It is a function of content alone
+// and stays true for ever; what is known about the content is not part of it.
+type Inventory struct {
+	OS       *OS       `json:"os,omitempty"` // nil when no operating system was recognised
+	Packages []Package `json:"packages"`
+	Layers   []Layer   `json:"layers,omitempty"` // oldest first; empty for artifacts without layers
+	Gaps     []Gap     `json:"gaps,omitempty"`
+}
+
+// An OS is the distribution that an artifact stands on, from os-release(5).
+type OS struct {
+	ID        string `json:"id"`                  // "debian", "alpine", "rhel"
+	Version   string `json:"version"`             // VERSION_ID: "12", "3.20.1"
+	Like      string `json:"like,omitempty"`      // ID_LIKE
+	Codename  string `json:"codename,omitempty"`  // VERSION_CODENAME
+	Name      string `json:"name,omitempty"`      // PRETTY_NAME
+	Ecosystem string `json:"ecosystem,omitempty"` // OSV ecosystem with release: "Debian:12"; "" when OSV knows none
+}
+
+// A Package is one installed or declared piece of software.
+type Package struct {
+	PURL      string `json:"purl"`      // canonical, https://github.com/package-url/purl-spec
+	Name      string `json:"name"`      // as its ecosystem writes it
+	Version   string `json:"version"`   // as its ecosystem writes it; "" when it declares none
+	Ecosystem string `json:"ecosystem"` // OSV ecosystem, with release for distributions: "Debian:12", "PyPI"
+
+	Source        string `json:"source,omitempty"`        // source package, where advisories name it
+	SourceVersion string `json:"sourceVersion,omitempty"` // "" when equal to Version
+	Arch          string `json:"arch,omitempty"`
+	Module        string `json:"module,omitempty"` // rpm modularity label, "nodejs:18"
+	Vendor        string `json:"vendor,omitempty"` // who built it: rpm vendor, dpkg maintainer
+
+	Licenses []string   `json:"licenses,omitempty"` // as declared; SPDX expressions where they are
+	Where    []Location `json:"where"`              // every place it was seen, first layer first; never empty
+	By       string     `json:"by"`                 // extractor that found it: "dpkg", "gobinary"
+	Dev      bool       `json:"dev,omitempty"`      // declared for development only
+	Owner    string     `json:"owner,omitempty"`    // operating-system package that owns its files: "python3-pip 23.0.1"
+
+	// Files are the paths that the package owns, relative and clean. They serve
+	// the merge of layers and are not part of the stored form.
+	Files []string `json:"-"`
+}
+
+// Key tells packages apart: two with one Key are one package.
+func (p *Package) Key() string {
+	return p.Ecosystem + "\x00" + p.Name + "\x00" + p.Version + "\x00" + p.Arch + "\x00" + p.Module
+}
+
+// A Location is a place inside an artifact.
+type Location struct {
+	Path    string `json:"path,omitempty"`    // relative, clean, slash-separated; inside archives "a.jar!/b.jar"
+	Line    int    `json:"line,omitempty"`    // from 1; 0 is unknown
+	Layer   Digest `json:"layer,omitempty"`   // diff ID of the layer that brought it
+	Deleted Digest `json:"deleted,omitempty"` // diff ID of the later layer that removed it
+}
+
+// A Layer is one layer of an image.
+type Layer struct {
+	DiffID    Digest `json:"diffId"`              // of the uncompressed tar stream
+	Digest    Digest `json:"digest,omitempty"`    // of the blob as stored
+	Size      int64  `json:"size,omitempty"`      // bytes of the uncompressed tar stream
+	Blob      int64  `json:"blob,omitempty"`      // bytes of the blob as stored
+	Entries   int    `json:"entries,omitempty"`   // tar entries
+	CreatedBy string `json:"createdBy,omitempty"` // instruction that made it
+}
+
+// A Gap says what could not be read, and so what the answer does not cover.
+type Gap struct {
+	Kind   string `json:"kind"`             // see the Gap constants
+	Path   string `json:"path,omitempty"`   // "" when the whole artifact is meant
+	Layer  Digest `json:"layer,omitempty"`  //
+	Detail string `json:"detail,omitempty"` // one sentence for a person
+	Hides  bool   `json:"hides,omitempty"`  // packages may be missing from the inventory because of it
+}
+
+// The kinds of gap.
+const (
+	GapUnreadable  = "unreadable"  // permission, I/O error
+	GapMalformed   = "malformed"   // does not follow its format
+	GapLimit       = "limit"       // a limit stopped the reading
+	GapUnsupported = "unsupported" // a format, distribution or feature that is not read
+	GapSkipped     = "skipped"     // left out on purpose, by flag or by rule
+	GapSandbox     = "sandbox"     // the kernel lacks a part of the parsers' sandbox
+	GapAdvisory    = "advisory"    // what is known does not cover it
+)
+
+// A Stat is what is known of a file before it is read.
+type Stat struct {
+	Size int64       // bytes
+	Mode fs.FileMode // type, permission, setuid, setgid and sticky bits
+}
+
+// A File is one regular file that is offered to extractors and checks. It is
+// valid only during the call that it is handed to. Content is hostile.
+type File struct {
+	Path string // relative, clean, slash-separated
+	Stat
+	Line int // line in Path at which content begins, 0 for whole files
+
+	data []byte // whole content, when it is in memory
+	ra   io.ReaderAt
+}
+
+// MemoryFile gives a File whose whole content is data, which it does not copy.
+func MemoryFile(path string, mode fs.FileMode, data []byte) *File {
+	return &File{Path: path, Stat: Stat{Size: int64(len(data)), Mode: mode}, data: data, ra: bytes.NewReader(data)}
+}
+
+// ReaderFile gives a File that reads its size bytes from ra.
+func ReaderFile(path string, mode fs.FileMode, ra io.ReaderAt, size int64) *File {
+	return &File{Path: path, Stat: Stat{Size: size, Mode: mode}, ra: ra}
+}
+
+// ReadAt reads as [io.ReaderAt] does; it is safe for concurrent use.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if off >= f.Size {
+		return 0, io.EOF
+	}
+	n, err := f.ra.ReadAt(p[:min(int64(len(p)), f.Size-off)], off)
+	if n < len(p) && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Bytes gives the whole content, which must not be changed or kept. It is
+// [ErrTooLarge] when the file has more than limit bytes.
+func (f *File) Bytes(limit int64) ([]byte, error) {
+	if f.Size > limit {
+		return nil, fmt.Errorf("read %q: %d bytes, limit %d: %w", f.Path, f.Size, limit, ErrTooLarge)
+	}
+	if f.data != nil || f.Size == 0 {
+		return f.data, nil
+	}
+	b := make([]byte, f.Size)
+	if n, err := f.ra.ReadAt(b, 0); n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, fmt.Errorf("read %q: %w", f.Path, err)
+	}
+	return b, nil
+}
+
+// Reader gives a reader over the whole content.
+func (f *File) Reader() *io.SectionReader { return io.NewSectionReader(f, 0, f.Size) }

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bulwark
+
+import "time"
+
+// ReportSchema is the version of the Report's JSON. A change that is not an
+// addition gives it a new number.
+const ReportSchema = "bulwark.report/v1"
+
+// A Report is the whole answer about one Artifact. Every output format is a
+// function of a Report; nothing is shown that is not in one.
+type Report struct {
+	Schema     string              `json:"schema"` // ReportSchema
+	Tool       Tool                `json:"tool"`
+	Created    time.Time           `json:"created"` // when the scan was made
+	Artifact   Artifact            `json:"artifact"`
+	Inventory  Inventory           `json:"inventory"`
+	Findings   []Finding           `json:"findings"`             // worst first, then by rule and subject
+	Advisories map[string]Advisory `json:"advisories,omitempty"` // by the Rule of vulnerability findings
+	Rules      map[string]Rule     `json:"rules,omitempty"`      // by the Rule of all other findings
+	Database   Database            `json:"database"`
+	Decision   Decision            `json:"decision"`
+	Actions    []Action            `json:"actions,omitempty"` // what to do, most risk removed first
+	Scan       Scan                `json:"scan"`
+}
+
+// A Tool names the program that made a report.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// A Scan says how a report was made.
+type Scan struct {
+	Layers      int   `json:"layers"`     // layers the artifact has
+	Cached      int   `json:"cached"`     // layers that were not read again
+	Bytes       int64 `json:"bytes"`      // bytes read from the source
+	Sandboxed   bool  `json:"sandboxed"`  // parsers ran without network and paths
+	DurationMS  int64 `json:"durationMs"` // wall time, milliseconds
+	Interrupted bool  `json:"interrupted,omitempty"`
+}
+
+// An Action is one thing to do, and what it removes.
+type Action struct {
+	Title    string   `json:"title"`             // "upgrade openssl 3.0.11-1 to 3.0.15-1~deb12u1"
+	Command  string   `json:"command,omitempty"` // what to type or to write; "" if that depends
+	Findings []string `json:"findings"`          // ids of the findings it removes, sorted
+	Worst    Severity `json:"worst"`
+	Risk     float64  `json:"risk"` // weight of what it removes; only the order matters
+}

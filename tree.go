@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bulwark
+
+import (
+	"context"
+	"io"
+)
+
+// A Tree is an opened artifact. Whatever it is, it is read as tar streams: an
+// image has one for each layer, a directory or host has one that is made while
+// it is walked. The caller closes it.
+type Tree struct {
+	Artifact Artifact // ID may be zero until the only layer has been read
+	Layers   []Blob   // oldest first
+	Gaps     []Gap    // known before anything is read
+	Close    func() error
+}
+
+// A Blob is one layer and the way to its bytes.
+type Blob struct {
+	Layer
+	// Open gives the blob as it is stored, compressed or not. It may be called
+	// again after a failure. The caller verifies digests; Open does not.
+	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Gaps tells what the last stream left out; nil when nothing can be. It is
+	// called after the stream ended.
+	Gaps func() []Gap
+}
+
+// OpenOptions say how an artifact is opened. The zero value opens what is local
+// and reaches registries by HTTPS.
+type OpenOptions struct {
+	Platform   string   // "os/arch[/variant]"; "" is linux on this machine's architecture
+	PlainHTTP  bool     // talk to registries without TLS; loopback registries fall back to it by themselves
+	CAFile     string   // PEM file of further certificate authorities
+	Offline    bool     // never reach the network
+	SkipDirs   []string // path globs (path.Match on the relative path) of directories to leave out
+	MaxEntries int      // entries in one walk; 0 is the default of the opener
+	// Wants tells which files of a walked directory are worth reading, by name
+	// and Stat; nil is all.
+	Wants func(path string, st Stat) bool
+}
