@@ -30,10 +30,23 @@ type Extractor interface {
 	Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error)
 }
 
+// Partial is a Database that can do without some of the files that it wants.
+type Partial interface {
+	// Optional tells whether nothing is hidden when the file cannot be read.
+	Optional(path string) bool
+}
+
 // Headed is an Extractor that can refuse a file by its first bytes.
 type Headed interface {
 	// WantsHead is asked after Wants with up to the first 4,096 bytes.
 	WantsHead(path string, head []byte) bool
+}
+
+// Whole is an Extractor whose file describes a whole artifact: its operating
+// system and what was not read of it, too.
+type Whole interface {
+	// Inventory is asked in place of Extract.
+	Inventory(ctx context.Context, f *bulwark.File) (bulwark.Inventory, error)
 }
 
 // A Database finds the packages of an operating system's package database. It

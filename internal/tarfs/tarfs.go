@@ -147,7 +147,7 @@ func (w *walker) run(r io.Reader) (s Stats, err error) {
 	w.out = counter{r: plain, sum: sha256.New(), at: w.bounds}
 
 	// Reads of this size keep hashing and copying in the second-level cache.
-	buffered := bufio.NewReaderSize(&w.out, 128<<10)
+	buffered := &skipper{Reader: bufio.NewReaderSize(&w.out, 128<<10)}
 	err = w.entries(buffered, &s)
 	if err == nil {
 		_, err = io.Copy(io.Discard, buffered)
@@ -173,6 +173,38 @@ func (w *walker) run(r io.Reader) (s Stats, err error) {
 	s.Blob = w.in.n
 	s.DiffID = "sha256:" + hex.EncodeToString(w.out.sum.Sum(nil))
 	return s, nil
+}
+
+// A skipper lets the tar reader step over content that nobody wants without
+// copying it: what it takes for seeking is discarding.
+type skipper struct {
+	*bufio.Reader
+	pos int64
+}
+
+func (s *skipper) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.pos += int64(n)
+	return n, err
+}
+
+// Seek steps forward from where the reader stands; nothing else is possible.
+func (s *skipper) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekCurrent || offset < 0 {
+		return 0, errors.ErrUnsupported
+	}
+	for offset > 0 {
+		n, err := s.Discard(int(min(offset, 1<<30)))
+		s.pos += int64(n)
+		offset -= int64(n)
+		if err == io.EOF {
+			return s.pos, io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return s.pos, err
+		}
+	}
+	return s.pos, nil
 }
 
 // bounds errs when the uncompressed stream outgrows its limits.

@@ -1,0 +1,42 @@
+# Everything a person or CI needs. Go is the only thing that must be there.
+export CGO_ENABLED = 0
+export GOTOOLCHAIN = local
+BUILD   ?= build
+FUZZ    ?= 30s
+SOAK    ?= 1h
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+.PHONY: run build test test-system bench soak lint generate clean
+
+# Build, and scan this machine: a report on the terminal and one to open in a browser.
+run: build
+	$(BUILD)/bulwark scan host --allow-starter --exit-zero -o table -o html=$(BUILD)/host.html
+	@echo "Open $(BUILD)/host.html in a browser for the whole report."
+
+build:
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BUILD)/bulwark ./cmd/bulwark
+
+# Any machine, no privileges, no network beyond the Go module proxy.
+test:
+	go vet ./...
+	go test ./...
+
+# Root, real components; .ci/run installs them.
+test-system: build
+	BULWARK=$(abspath $(BUILD)/bulwark) FUZZ=$(FUZZ) test/system/run
+
+bench: build
+	BULWARK=$(abspath $(BUILD)/bulwark) test/bench/run
+
+# Hours: every fuzz target, one after another.
+soak:
+	test/system/fuzz $(SOAK)
+
+lint:
+	go tool -modfile=tools/go.mod golangci-lint run
+
+generate:
+	go generate ./...
+
+clean:
+	rm -rf $(BUILD)

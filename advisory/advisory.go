@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package advisory knows what is known about packages: it keeps a database of
+// published advisories, brings it up to date, and matches an inventory with it.
+//
+// The one form of input is the OSV schema; feeds are fetched by leaves and
+// written into an immutable, signed database that is mapped into memory. The
+// package does not know how packages are found, nor what a policy makes of a
+// finding.
+package advisory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/advisory/bundle"
+	"github.com/bulwark-sec/bulwark/advisory/index"
+	"github.com/bulwark-sec/bulwark/advisory/osv"
+	"github.com/bulwark-sec/bulwark/advisory/vers"
+)
+
+// A DB is an opened database. It is safe for concurrent use; updates of the
+// directory that it was opened from do not touch it.
+type DB struct {
+	id       bulwark.Digest
+	manifest bundle.Manifest
+	starter  bool
+	segments map[string]*index.Segment // by ecosystem without release
+	order    []string                  // keys of segments, sorted
+	kev      *index.Scores             // nil without; due day since 1970 and flags
+	epss     *index.Scores             // nil without; millionths
+
+	mu      sync.RWMutex // held for reading while mapped memory is read
+	closed  bool
+	release []func() error
+}
+
+// Open opens the current database in dir. The signature of its manifest is
+// checked; the checksum of a segment when it is first used. It is
+// [bulwark.ErrNotFound], with a hint, when there is none.
+func Open(dir string) (*DB, error) {
+	for try := 0; ; try++ {
+		db, err := open(dir)
+		if errors.Is(err, os.ErrNotExist) && try < 5 {
+			continue // a writer replaced the generation after we had read its name
+		}
+		if errors.Is(err, bulwark.ErrNotFound) {
+			return nil, &bulwark.Hint{Err: fmt.Errorf("open advisories: %w", err), Next: "run bulwark db update, or bulwark db import FILE where there is no network"}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open advisories: %w", err)
+		}
+		return db, nil
+	}
+}
+
+func open(dir string) (*DB, error) {
+	g, err := bundle.Current(dir)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{id: g.ID, manifest: g.Manifest, segments: map[string]*index.Segment{}}
+	for i := range g.Files {
+		f := &g.Files[i]
+		b, release, err := g.Map(f)
+		if err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+		db.release = append(db.release, release)
+		if err := db.attach(f.Name, b); err != nil {
+			return nil, errors.Join(fmt.Errorf("%q: %w", f.Name, err), db.Close())
+		}
+	}
+	db.order = slices.Sorted(maps.Keys(db.segments))
+	return db, nil
+}
+
+func (db *DB) attach(name string, b []byte) error {
+	ecosystem, ok := strings.CutPrefix(name, "osv/")
+	var err error
+	switch {
+	case ok:
+		var s *index.Segment
+		if s, err = index.Open(b); err == nil && s.Ecosystem() != ecosystem {
+			err = fmt.Errorf("holds %q: %w", s.Ecosystem(), index.ErrCorrupt)
+		}
+		db.segments[ecosystem] = s
+	case name == "kev":
+		db.kev, err = index.OpenScores(b)
+	case name == "epss":
+		db.epss, err = index.OpenScores(b)
+	}
+	return err
+}
+
+// Starter builds a database in memory from OSV records, one in a file, at any
+// depth of fsys. It says of itself that it is a starter set. A record that
+// cannot be read is an error.
+func Starter(fsys fs.FS) (*DB, error) {
+	builders := map[string]*index.Builder{}
+	var newest time.Time
+	count := 0
+	for a, err := range (osv.Feed{Compare: vers.Compare}).Parse(context.Background(), fsys) {
+		if err != nil {
+			return nil, fmt.Errorf("starter set: %w", err)
+		}
+		if !a.Withdrawn.IsZero() {
+			continue
+		}
+		a.Feed = "starter"
+		if a.Modified.After(newest) {
+			newest = a.Modified
+		}
+		canonical(&a)
+		bases := map[string]bool{}
+		for i := range a.Affected {
+			base, _ := split(a.Affected[i].Ecosystem)
+			bases[base] = true
+		}
+		for _, base := range slices.Sorted(maps.Keys(bases)) {
+			b := builders[base]
+			if b == nil {
+				if b, err = index.NewBuilder(base); err != nil {
+					return nil, fmt.Errorf("starter set, %q: %w", a.ID, err)
+				}
+				builders[base] = b
+			}
+			if err := b.Add(a); err != nil {
+				return nil, fmt.Errorf("starter set: %w", err)
+			}
+		}
+		count++
+	}
+	db := &DB{starter: true, segments: map[string]*index.Segment{}, order: slices.Sorted(maps.Keys(builders))}
+	db.manifest.Built = newest
+	all := sha()
+	for _, base := range db.order {
+		b, err := builders[base].Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("starter set: %w", err)
+		}
+		all.Write(b)
+		if err := db.attach("osv/"+base, b); err != nil {
+			return nil, fmt.Errorf("starter set: %w", err)
+		}
+	}
+	db.id = all.digest()
+	db.manifest.Feeds = []bundle.Feed{{Feed: bulwark.Feed{Name: "starter", Records: count, Modified: newest, Fetched: newest, Source: "embedded"}}}
+	return db, nil
+}
+
+// Close releases the memory that the database is mapped to, after every match
+// that is running has ended. Later calls do nothing.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return nil
+	}
+	db.closed = true
+	var errs []error
+	for _, r := range db.release {
+		errs = append(errs, r())
+	}
+	return errors.Join(errs...)
+}
+
+// Ecosystems lists the ecosystems that the database covers, without releases,
+// sorted.
+func (db *DB) Ecosystems() []string { return slices.Clone(db.order) }
+
+// Info describes the database. Its age is that of the OSV feed that was asked
+// longest ago, among those of the given ecosystems when any are given; it is
+// stale when that is more than stale ago.
+func (db *DB) Info(now time.Time, stale time.Duration, ecosystems ...string) bulwark.Database {
+	want := map[string]bool{}
+	for _, e := range ecosystems {
+		base, _ := split(e)
+		want["osv/"+base] = true
+	}
+	d := bulwark.Database{ID: db.id, Built: db.manifest.Built, Starter: db.starter}
+	oldest := time.Time{}
+	for i := range db.manifest.Feeds {
+		f := &db.manifest.Feeds[i]
+		d.Feeds = append(d.Feeds, f.Feed)
+		if f.Name == "kev" || f.Name == "epss" {
+			continue
+		}
+		d.Advisories += f.Records
+		if (len(want) == 0 || want[f.Name]) && (oldest.IsZero() || f.Fetched.Before(oldest)) {
+			oldest = f.Fetched
+		}
+	}
+	if oldest.IsZero() {
+		oldest = db.manifest.Built
+	}
+	age := max(now.Sub(oldest), 0)
+	d.AgeSeconds = int64(age / time.Second)
+	d.Stale = age > stale
+	return d
+}
+
+// Advisory gives what the database knows about an id, own or alias. Affected is
+// left empty. It is [bulwark.ErrNotFound] when that is nothing.
+func (db *DB) Advisory(id string) (bulwark.Advisory, error) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.closed {
+		return bulwark.Advisory{}, fs.ErrClosed
+	}
+	m := matcher{db: db}
+	recs, err := m.known(id)
+	if err != nil {
+		return bulwark.Advisory{}, fmt.Errorf("advisory %q: %w", id, err)
+	}
+	if len(recs) == 0 {
+		return bulwark.Advisory{}, fmt.Errorf("advisory %q: %w", id, bulwark.ErrNotFound)
+	}
+	f := flaw{rule: id}
+	for _, r := range recs {
+		f.hits = append(f.hits, hit{rec: r})
+	}
+	a, _, err := m.describe(&f)
+	return a, err
+}

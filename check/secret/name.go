@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package secret
+
+import (
+	"path"
+	"strings"
+)
+
+// A name is one of the file names that a rule is limited to.
+type name struct {
+	rule    int
+	pattern string // in lower case where it has a wild card
+	depth   int    // slashes in it
+	expr    *lazy  // from the gitleaks module, in place of pattern
+	wild    bool
+	before  string // what stands before the first wild card of the last element
+	after   string // and after the last
+}
+
+// names gives the file names of r, which is rule number i.
+func (r *rule) names(i int) []name {
+	if len(r.Files) == 0 {
+		return []name{{rule: i, expr: r.path, wild: true}}
+	}
+	var out []name
+	for _, p := range r.Files {
+		n := name{rule: i, pattern: p, depth: strings.Count(p, "/")}
+		last := p[strings.LastIndexByte(p, '/')+1:]
+		if w := strings.IndexAny(last, `*?[`); w >= 0 {
+			n.wild, n.before = true, last[:w]
+			n.after = last[strings.LastIndexAny(last, `*?]`)+1:]
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// key gives the last element, or "" when that has a wild card.
+func (n *name) key() string {
+	if n.wild {
+		return ""
+	}
+	return n.pattern[strings.LastIndexByte(n.pattern, '/')+1:]
+}
+
+// matches tells whether a path, whose last element is base, ends with the name.
+func (n *name) matches(file, base string) bool {
+	if n.expr != nil {
+		return n.expr.matchString(file)
+	}
+	if n.wild && (!strings.HasPrefix(base, n.before) || len(base) < len(n.after) || !strings.EqualFold(base[len(base)-len(n.after):], n.after)) {
+		return false
+	}
+	i := len(file)
+	for k := 0; k <= n.depth; k++ {
+		if i < 0 {
+			return false
+		}
+		i = strings.LastIndexByte(file[:i], '/')
+	}
+	end := file[i+1:]
+	if ok, err := path.Match(n.pattern, end); ok && err == nil {
+		return true
+	}
+	ok, err := path.Match(n.pattern, strings.ToLower(end))
+	return ok && err == nil
+}

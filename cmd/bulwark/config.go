@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+
+	"github.com/bulwark-sec/bulwark"
+)
+
+// configFile is looked for in the working directory; a person's own is
+// bulwark/config.yaml in the folder for configuration.
+const configFile = ".bulwark/config.yaml"
+
+// configLimit bounds a configuration file, bytes.
+const configLimit = 1 << 20
+
+// notConfigurable are flags that only make sense on a command line.
+var notConfigurable = []string{"help", "version", "origin", "output", "format"}
+
+// envName gives the environment variable of a flag: "fail-on" is BULWARK_FAIL_ON.
+func envName(flag string) string {
+	return "BULWARK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// A setting is one key of a configuration file.
+type setting struct {
+	values []string
+	origin string // "file:line"
+}
+
+// configure gives every flag that was not typed its value from the environment,
+// the working directory's file or the person's file, in this order. It returns
+// where each value came from.
+func (p *program) configure(flags *pflag.FlagSet) (map[string]string, error) {
+	files := []string{configFile}
+	if dir := p.configDir(); dir != "" {
+		files = append(files, filepath.Join(dir, "bulwark", "config.yaml"))
+	}
+	known := func(name string) bool { return flags.Lookup(name) != nil || allFlags(p)[name] }
+	settings := map[string]setting{}
+	for _, file := range slices.Backward(files) {
+		read, err := readConfig(file, known, allFlags(p))
+		if err != nil {
+			return nil, err
+		}
+		for k, v := range read {
+			settings[k] = v
+		}
+	}
+	origin := map[string]string{}
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if slices.Contains(notConfigurable, f.Name) {
+			return
+		}
+		origin[f.Name] = "default"
+		if f.Changed {
+			origin[f.Name] = "flag"
+			return
+		}
+		s, ok := settings[f.Name]
+		if v := p.env(envName(f.Name)); v != "" {
+			s, ok = setting{[]string{v}, "environment " + envName(f.Name)}, true
+		}
+		if !ok {
+			return
+		}
+		for _, v := range s.values {
+			if err := flags.Set(f.Name, v); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %s: %w", s.origin, f.Name, usage(err)))
+			}
+		}
+		origin[f.Name] = s.origin
+	})
+	return origin, errors.Join(errs...)
+}
+
+func (p *program) configDir() string {
+	if d := p.env("XDG_CONFIG_HOME"); filepath.IsAbs(d) {
+		return d
+	}
+	if h := p.env("HOME"); filepath.IsAbs(h) {
+		return filepath.Join(h, ".config")
+	}
+	return ""
+}
+
+// readConfig reads a flat YAML mapping of flag names to a value or a list.
+func readConfig(name string, known func(string) bool, all map[string]bool) (map[string]setting, error) {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if info.Size() > configLimit {
+		return nil, fmt.Errorf("read configuration %q: %w", name, bulwark.ErrTooLarge)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", name, err, bulwark.ErrUsage)
+	}
+	if len(doc.Content) == 0 {
+		return nil, nil
+	}
+	top := doc.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s:%d: a mapping of settings is wanted: %w", name, top.Line, bulwark.ErrUsage)
+	}
+	out := map[string]setting{}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		k, v := top.Content[i], top.Content[i+1]
+		at := fmt.Sprintf("%s:%d", name, k.Line)
+		if !known(k.Value) || slices.Contains(notConfigurable, k.Value) {
+			err := fmt.Errorf("%s: unknown setting %q: %w", at, k.Value, bulwark.ErrUsage)
+			if near := nearest(k.Value, all); near != "" {
+				return nil, &bulwark.Hint{Err: err, Next: fmt.Sprintf("did you mean %q?", near)}
+			}
+			return nil, &bulwark.Hint{Err: err, Next: "see bulwark config show"}
+		}
+		s := setting{origin: at}
+		switch v.Kind {
+		case yaml.ScalarNode:
+			s.values = []string{v.Value}
+		case yaml.SequenceNode:
+			for _, item := range v.Content {
+				if item.Kind != yaml.ScalarNode {
+					return nil, fmt.Errorf("%s:%d: a plain value is wanted: %w", name, item.Line, bulwark.ErrUsage)
+				}
+				s.values = append(s.values, item.Value)
+			}
+		default:
+			return nil, fmt.Errorf("%s: a value or a list is wanted: %w", at, bulwark.ErrUsage)
+		}
+		out[k.Value] = s
+	}
+	return out, nil
+}
+
+// allFlags gives the names that a configuration file may use: those of every
+// command, so that one file serves all of them.
+func allFlags(p *program) map[string]bool {
+	names := map[string]bool{}
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if !slices.Contains(notConfigurable, f.Name) {
+				names[f.Name] = true
+			}
+		})
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+	}
+	visit(p.root())
+	return names
+}
+
+// nearest gives the known name that differs least, if it differs little.
+func nearest(name string, known map[string]bool) string {
+	best, least := "", 3
+	for _, k := range slices.Sorted(mapsKeys(known)) {
+		if d := edits(name, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+func mapsKeys(m map[string]bool) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// edits is the Levenshtein distance of two short words.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+func (p *program) configCommand() *cobra.Command {
+	var origin bool
+	var o scanFlags
+	show := &cobra.Command{
+		Use: "show", Short: "Print the settings that a scan would use", Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, err := p.configure(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			cmd.Flags().VisitAll(func(f *pflag.Flag) {
+				if _, ok := from[f.Name]; !ok {
+					return
+				}
+				value := f.Value.String()
+				if s, ok := f.Value.(pflag.SliceValue); ok {
+					value = "[" + strings.Join(s.GetSlice(), ", ") + "]"
+				} else if f.Value.Type() == "string" && value == "" {
+					value = `""`
+				}
+				if origin {
+					fmt.Fprintf(p.stdout, "%s: %s  # %s\n", f.Name, value, from[f.Name])
+				} else {
+					fmt.Fprintf(p.stdout, "%s: %s\n", f.Name, value)
+				}
+			})
+			return nil
+		},
+	}
+	o.add(show.Flags())
+	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
+	return group("config", "tool", "Show the configuration", show)
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/advisory"
+	"github.com/bulwark-sec/bulwark/advisory/starter"
+	"github.com/bulwark-sec/bulwark/artifact"
+	"github.com/bulwark-sec/bulwark/artifact/oci"
+	"github.com/bulwark-sec/bulwark/attest"
+	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/report/jsonreport"
+	"github.com/bulwark-sec/bulwark/scan"
+)
+
+// scanFlags are what a person types for one scan.
+type scanFlags struct {
+	place
+	outputs
+	failOn, severity       string
+	ignoreUnfixed, onlyNew bool
+	baseline               string
+	vex                    []string
+	ignoreFile             string
+	skipDirs, from         []string
+	offline, plainHTTP     bool
+	platform, caFile       string
+	timeout, staleAfter    time.Duration
+	allowStarter, exitZero bool
+	noSecrets, noConfig    bool
+	parallel               int
+}
+
+// ignoreFile is read without being named when it is there.
+const ignoreFile = ".bulwark/ignore.yaml"
+
+func (o *scanFlags) add(f *pflag.FlagSet) {
+	f.SortFlags = false
+	o.outputs.add(f)
+	f.StringVar(&o.failOn, "fail-on", "", "fail when a finding of this severity or worse is open: critical, high, medium, low")
+	f.BoolVar(&o.ignoreUnfixed, "ignore-unfixed", false, "vulnerabilities without a fix do not fail the gate")
+	f.BoolVar(&o.onlyNew, "only-new", false, "only findings that --baseline does not have count")
+	f.StringVar(&o.baseline, "baseline", "", "JSON report of an earlier scan, for --only-new")
+	f.StringVar(&o.severity, "severity", "", "show only these severities, separated by commas")
+	f.StringSliceVar(&o.vex, "vex", nil, "OpenVEX file; may be repeated")
+	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
+	f.StringSliceVar(&o.skipDirs, "skip-dirs", nil, "glob of directories to leave out; may be repeated")
+	f.StringSliceVar(&o.from, "from", nil, "where an image may come from, in order (default "+strings.Join(oci.Sources(), ",")+")")
+	f.StringVar(&o.platform, "platform", "", "os/arch[/variant] of a multi-platform image (default linux on this architecture)")
+	f.BoolVar(&o.plainHTTP, "plain-http", false, "talk to the registry without TLS")
+	f.StringVar(&o.caFile, "ca-file", "", "PEM file of further certificate authorities")
+	f.BoolVar(&o.offline, "offline", false, "do not use the network")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "end the scan after this time; 0 is never")
+	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
+	f.DurationVar(&o.staleAfter, "stale-after", 7*24*time.Hour, "age of the database from which on the exit code is 3; 0 is never")
+	f.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 when the gate fails or the answer is not trustworthy")
+	f.BoolVar(&o.noSecrets, "no-secrets", false, "do not look for secrets")
+	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
+	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
+	o.place.add(f)
+}
+
+const scanLong = `Scan an image, a directory, a git work tree, this host, or a bill of materials.
+
+TARGET is a directory, an OCI layout, an archive of docker save or of an OCI
+layout, a CycloneDX or SPDX JSON file, or else the name of an image. A
+subcommand says which it is when the guess would be wrong.`
+
+const scanExamples = `  bulwark scan alpine:3.20
+  bulwark scan image --from registry registry.example/shop/web:1.4 --fail-on high
+  bulwark scan fs . --only-new --baseline main.json -o sarif=out.sarif -o table
+  bulwark scan host --allow-starter -o html=host.html`
+
+func (p *program) scanCommand() *cobra.Command {
+	c := p.scanOf("scan TARGET", "", "Scan an image, directory, repository, host or SBOM")
+	c.GroupID, c.Long, c.Example = "look", scanLong, scanExamples
+	c.AddCommand(
+		p.scanOf("image NAME", bulwark.KindImage, "Scan a container image"),
+		p.scanOf("fs DIR", bulwark.KindDir, "Scan a directory or an unpacked root file system"),
+		p.scanOf("repo DIR", bulwark.KindRepo, "Scan a git work tree"),
+		p.scanOf("host", bulwark.KindHost, "Scan this machine"),
+		p.scanOf("sbom FILE", bulwark.KindSBOM, "Scan a CycloneDX or SPDX bill of materials"),
+	)
+	return c
+}
+
+func (p *program) scanOf(use string, kind bulwark.Kind, short string) *cobra.Command {
+	var o scanFlags
+	args := cobra.ExactArgs(1)
+	if kind == bulwark.KindHost {
+		args = cobra.MaximumNArgs(1)
+	}
+	c := &cobra.Command{
+		Use: use, Short: short,
+		Args: arguments(args),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := p.configure(cmd.Flags()); err != nil {
+				return err
+			}
+			target := ""
+			if len(args) == 1 {
+				target = args[0]
+			}
+			return p.scan(cmd.Context(), target, kind, &o)
+		},
+	}
+	o.add(c.Flags())
+	return c
+}
+
+func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o *scanFlags) error {
+	writers, err := p.writers(&o.outputs)
+	if err != nil {
+		return err
+	}
+	s, done, err := p.scanner(kind, o)
+	if err != nil {
+		return err
+	}
+	defer done()
+	outer := ctx
+	if o.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.timeout)
+		defer cancel()
+	}
+	bar := p.progress(&o.outputs)
+	s.Progress = bar.tell
+	r, err := s.Run(ctx, target)
+	bar.end()
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && outer.Err() == nil {
+			return &bulwark.Hint{Err: fmt.Errorf("scan %q: it took longer than %s", target, o.timeout), Next: "run it again, it goes on from what was read, or raise --timeout"}
+		}
+		return fmt.Errorf("scan %q: %w", target, err)
+	}
+	if err := writers.write(ctx, r); err != nil {
+		return err
+	}
+	p.verdict, p.zero = r.Decision.Verdict, o.exitZero
+	return nil
+}
+
+// scanner makes a scanner of what was typed. The caller calls done.
+func (p *program) scanner(kind bulwark.Kind, o *scanFlags) (s *scan.Scanner, done func(), err error) {
+	s = &scan.Scanner{
+		Tool:     bulwark.Tool{Name: "bulwark", Version: p.version},
+		Build:    p.build(),
+		Now:      p.now,
+		Stale:    24 * time.Hour,
+		Parallel: o.parallel,
+		Secrets:  !o.noSecrets, Config: !o.noConfig,
+		Open: artifact.Options{
+			Kind: kind, From: o.from,
+			Images: oci.Opener{Env: p.env, UserAgent: "bulwark/" + p.version},
+			OpenOptions: bulwark.OpenOptions{
+				Platform: o.platform, PlainHTTP: o.plainHTTP, CAFile: o.caFile, Offline: o.offline, SkipDirs: o.skipDirs,
+			},
+		},
+	}
+	if s.Gate, err = gate(o); err != nil {
+		return nil, nil, err
+	}
+	if s.Show, err = severities(o.severity); err != nil {
+		return nil, nil, err
+	}
+	if o.onlyNew != (o.baseline != "") {
+		return nil, nil, fmt.Errorf("--only-new and --baseline belong together: %w", bulwark.ErrUsage)
+	}
+	if o.baseline != "" {
+		if s.Baseline, err = readReport(o.baseline); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, name := range o.vex {
+		b, err := readFile(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		doc, err := attest.ParseVEX(name, b)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.VEX = append(s.VEX, doc)
+	}
+	if s.Ignores, err = ignores(o.ignoreFile); err != nil {
+		return nil, nil, err
+	}
+	// A scan without a place to keep things works, only slower.
+	if s.Cache, err = p.results(o.place); err != nil {
+		fmt.Fprintf(p.stderr, "bulwark: nothing is kept for the next scan: %v\n", err)
+	}
+	if s.DB, err = p.database(o.place); err != nil {
+		return nil, nil, err
+	}
+	return s, func() { s.DB.Close() }, nil
+}
+
+// database opens the local database, or else the embedded starter set.
+func (p *program) database(l place) (*advisory.DB, error) {
+	if dir, err := p.dbDir(l); err == nil {
+		db, err := advisory.Open(dir)
+		if err == nil || !errors.Is(err, bulwark.ErrNotFound) {
+			return db, err
+		}
+	}
+	records, err := starter.Records()
+	if err != nil {
+		return nil, err
+	}
+	return advisory.Starter(records)
+}
+
+func gate(o *scanFlags) (policy.Gate, error) {
+	g := policy.Gate{IgnoreUnfixed: o.ignoreUnfixed, AllowStarter: o.allowStarter, StaleAfter: o.staleAfter}
+	if o.staleAfter == 0 {
+		g.StaleAfter = -1
+	}
+	var err error
+	if o.failOn != "" {
+		if g.FailOn, err = bulwark.ParseSeverity(o.failOn); err != nil {
+			return g, fmt.Errorf("--fail-on: %w", err)
+		}
+		if g.FailOn == bulwark.SeverityUnknown {
+			g.FailOn, g.FailUnknown = bulwark.SeverityNegligible, true
+		}
+	}
+	return g, nil
+}
+
+func severities(list string) ([]bulwark.Severity, error) {
+	var out []bulwark.Severity
+	for name := range strings.SplitSeq(list, ",") {
+		if name == "" {
+			continue
+		}
+		s, err := bulwark.ParseSeverity(name)
+		if err != nil {
+			return nil, fmt.Errorf("--severity: %w", err)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func ignores(name string) ([]policy.Ignore, error) {
+	b, err := readFile(cmpOr(name, ignoreFile))
+	if name == "" && errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, faults := policy.ParseIgnore(cmpOr(name, ignoreFile), b)
+	return list, errors.Join(faults...)
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// fileLimit bounds files that a person names on the command line, bytes.
+const fileLimit = 64 << 20
+
+func readFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > fileLimit {
+		return nil, fmt.Errorf("read %q: %w", name, bulwark.ErrTooLarge)
+	}
+	return os.ReadFile(filepath.Clean(name))
+}
+
+func readReport(name string) (*bulwark.Report, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read report: %w", err)
+	}
+	defer f.Close()
+	r, err := jsonreport.Parse(f)
+	if err != nil {
+		return nil, fmt.Errorf("read report %q: %w", name, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bulwark-sec/bulwark/internal/limit"
+	"github.com/bulwark-sec/bulwark/internal/sandbox"
+)
+
+// ChildArg is the hidden argument with which the program runs itself to parse
+// hostile bytes. A main that uses this package hands it to [Child].
+const ChildArg = "__parse"
+
+// Files that a child inherits, in order: kept databases, the status page, then
+// one spill file for each lane.
+const (
+	fileKept = iota
+	fileStatus
+	fileSpill
+)
+
+// statusSize is one lane's part of the status file: the path that is being
+// looked into, ended by NUL, so that the parent knows what a child died of.
+const statusSize = 4096
+
+// exitHung is the exit code of a child whose parser did not return.
+const exitHung = 9
+
+// Child is the parsing child's main: it gives up all rights, then answers
+// commands on in until that ends. It returns the exit code.
+func Child(ctx context.Context, in io.Reader, out io.Writer) int {
+	inherited, err := sandbox.Confine()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if len(inherited.Files) != fileSpill+len(inherited.Lanes) {
+		fmt.Fprintln(os.Stderr, "parse: wrong descriptors")
+		return 1
+	}
+	c := &child{inherited: inherited, out: newAnswers(out)}
+	if err := c.serve(ctx, in); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+type child struct {
+	inherited *sandbox.Inherited
+	out       *answers
+	lanes     []*laneParser
+	free      atomic.Int64
+}
+
+// laneParser is one lane's parser and what the watchdog knows of it.
+type laneParser struct {
+	parser
+	jobs    chan *layerCommand
+	started atomic.Int64 // UnixNano of the file under the parser; 0 is none
+	path    atomic.Pointer[string]
+}
+
+// answers writes JSON lines of several goroutines.
+type answers struct {
+	mu  sync.Mutex
+	w   *bufio.Writer
+	enc *json.Encoder
+}
+
+func newAnswers(w io.Writer) *answers {
+	b := bufio.NewWriterSize(w, 64<<10)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	return &answers{w: b, enc: enc}
+}
+
+// put writes one answer; the ones that end something are sent at once. An answer
+// that cannot be written has no reader any more.
+func (a *answers) put(ans *answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.enc.Encode(ans); err != nil {
+		os.Exit(1)
+	}
+	if ans.Done != nil || ans.Hello != nil || ans.Hung != "" {
+		if a.w.Flush() != nil {
+			os.Exit(1)
+		}
+	}
+}
+
+func (c *child) serve(ctx context.Context, in io.Reader) error {
+	dec := json.NewDecoder(in)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer func() {
+		for _, l := range c.lanes {
+			close(l.jobs)
+		}
+	}()
+	for {
+		var cmd command
+		if err := dec.Decode(&cmd); err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return fmt.Errorf("parse: command: %w", err)
+		}
+		switch {
+		case cmd.Start != nil && c.lanes == nil:
+			if err := c.start(ctx, cmd.Start, &wg); err != nil {
+				return err
+			}
+		case cmd.Layer != nil && cmd.Layer.Lane >= 0 && cmd.Layer.Lane < len(c.lanes):
+			c.lanes[cmd.Layer.Lane].jobs <- cmd.Layer
+		case cmd.Merge != nil && len(c.lanes) > 0:
+			p := c.lanes[0].parser // merges come when no layer is being read
+			p.emit = func(a *answer) { a.Lane = -1; c.out.put(a) }
+			if err := p.merge(ctx, cmd.Merge); err != nil {
+				return err
+			}
+		default:
+			return errors.New("parse: a command out of order")
+		}
+	}
+}
+
+func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) error {
+	set, err := s.Plan.parsers(s.Kind)
+	if err != nil {
+		return err
+	}
+	c.free.Store(s.Kept)
+	lim := s.Plan.Limits.Or(limit.Default())
+	status := c.inherited.Files[fileStatus]
+	for i, r := range c.inherited.Lanes {
+		l := &laneParser{jobs: make(chan *layerCommand, 1)}
+		l.parser = parser{
+			parsers: set, lim: lim,
+			spill: c.inherited.Files[fileSpill+i], kept: c.inherited.Files[fileKept], free: &c.free,
+			emit: func(a *answer) { a.Lane = i; c.out.put(a) },
+			at:   func(path string) { l.looking(status, i, path) },
+		}
+		c.lanes = append(c.lanes, l)
+		wg.Go(func() {
+			for job := range l.jobs {
+				r.Reset()
+				// Its error is in the answer that ends the layer.
+				_ = l.layer(ctx, r, job.Skip)
+			}
+		})
+	}
+	go c.watch(lim.Wall)
+	c.out.put(&answer{Lane: -1, Hello: &hello{Missing: c.inherited.Missing}})
+	return nil
+}
+
+// looking notes the file under the parser where the parent and the watchdog see
+// it.
+func (l *laneParser) looking(status *os.File, lane int, path string) {
+	if path == "" {
+		l.started.Store(0)
+	} else {
+		l.path.Store(&path)
+		l.started.Store(time.Now().UnixNano())
+	}
+	var page [statusSize]byte
+	n := copy(page[:statusSize-1], path)
+	// A status that cannot be written costs the parent a name, nothing else.
+	_, _ = status.WriteAt(page[:n+1], int64(lane)*statusSize)
+}
+
+// watch ends the process when a parser holds on to a file for much longer than
+// it may: nothing else stops a loop.
+func (c *child) watch(wall time.Duration) {
+	for range time.Tick(time.Second) {
+		for i, l := range c.lanes {
+			if at := l.started.Load(); at != 0 && time.Since(time.Unix(0, at)) > 2*wall+5*time.Second {
+				c.out.put(&answer{Lane: i, Hung: *l.path.Load()})
+				os.Exit(exitHung)
+			}
+		}
+	}
+}

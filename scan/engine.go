@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/limit"
+	"github.com/bulwark-sec/bulwark/internal/sandbox"
+)
+
+// An engine has layers read and databases merged by a parsing child. It is
+// made for one scan and used by one goroutine.
+type engine struct {
+	kind  bulwark.Kind
+	plan  plan
+	lanes int
+	tmp   string
+	exec  string // the program; "" is this one
+
+	inProcess bool
+
+	kept    *os.File // content of package databases, shared with the child
+	keptEnd int64
+	status  *os.File
+	spills  []*os.File
+	child   *session
+
+	missing []string      // parts of the sandbox that the kernel lacks
+	read    int64         // bytes read from sources
+	cpu     time.Duration // of ended children
+	rss     int64         // largest resident set of an ended child, bytes
+}
+
+// tries is how often a layer is read again, without the file that its parser
+// died of, before the whole layer becomes a gap.
+const tries = 4
+
+func newEngine(kind bulwark.Kind, p plan, lanes int, tmp, exec string) (*engine, error) {
+	e := &engine{kind: kind, plan: p, lanes: lanes, tmp: tmp, exec: exec}
+	var err error
+	if e.kept, err = scratch(tmp); err != nil {
+		return nil, err
+	}
+	if e.status, err = scratch(tmp); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	for range lanes {
+		f, err := scratch(tmp)
+		if err != nil {
+			return nil, errors.Join(err, e.close())
+		}
+		e.spills = append(e.spills, f)
+	}
+	return e, nil
+}
+
+// scratch gives a file without a name: it goes when the last process closes it.
+func scratch(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "bulwark-*")
+	if err != nil {
+		return nil, &bulwark.Hint{Err: fmt.Errorf("make scratch file: %w", err), Next: "set TMPDIR to a folder that can be written to"}
+	}
+	return f, os.Remove(f.Name())
+}
+
+func (e *engine) close() error {
+	var err error
+	if e.child != nil {
+		err = e.stop()
+	}
+	for _, f := range append([]*os.File{e.kept, e.status}, e.spills...) {
+		if f != nil {
+			f.Close()
+		}
+	}
+	return err
+}
+
+// keep writes kept content of a record that came from the cache.
+func (e *engine) keep(r io.Reader, size int64) (int64, error) {
+	off := e.keptEnd
+	n, err := io.Copy(io.NewOffsetWriter(e.kept, off), r)
+	if err != nil {
+		return 0, err
+	}
+	if n != size {
+		return 0, io.ErrUnexpectedEOF
+	}
+	e.keptEnd += size
+	return off, nil
+}
+
+// A session is one running child.
+type session struct {
+	*sandbox.Child
+	enc   *json.Encoder
+	encMu sync.Mutex
+	lanes []chan *answer // one for each lane
+	main  chan *answer   // answers to Start and Merge
+	busy  []atomic.Bool  // lanes that answers are awaited on
+	quit  chan struct{}  // closed when nobody listens any more
+	gone  chan struct{}  // closed when the child says nothing more
+	hung  string
+	bad   error
+}
+
+func (s *session) send(c command) error {
+	s.encMu.Lock()
+	defer s.encMu.Unlock()
+	return s.enc.Encode(c)
+}
+
+// start runs a child, unless one runs.
+func (e *engine) start(ctx context.Context) error {
+	if e.child != nil {
+		return nil
+	}
+	// What a child that died had written behind the known end is overwritten.
+	c, err := sandbox.Start(ctx, sandbox.Options{
+		Path: e.exec, Args: []string{ChildArg}, Lanes: e.lanes,
+		Files: append([]*os.File{e.kept, e.status}, e.spills...),
+		Soft:  softMemory,
+	})
+	if err != nil {
+		return err
+	}
+	s := &session{Child: c, enc: json.NewEncoder(c.In), main: make(chan *answer, 64),
+		busy: make([]atomic.Bool, e.lanes), quit: make(chan struct{}), gone: make(chan struct{})}
+	for range e.lanes {
+		s.lanes = append(s.lanes, make(chan *answer, 64))
+	}
+	go s.demux()
+	e.child = s
+	if err := s.send(command{Start: &startCommand{Kind: e.kind, Plan: e.plan, Kept: e.keptEnd}}); err != nil {
+		return e.died(ctx)
+	}
+	select {
+	case a := <-s.main:
+		if a.Hello == nil {
+			return errors.Join(errors.New("start sandbox: no hello"), e.stop())
+		}
+		e.missing = a.Hello.Missing
+	case <-s.gone:
+		return e.died(ctx)
+	}
+	return nil
+}
+
+// softMemory is where the child's garbage collector begins to work harder, bytes.
+const softMemory = 72 << 20
+
+// demux hands each answer to the lane it belongs to.
+func (s *session) demux() {
+	defer close(s.gone)
+	br := bufio.NewReaderSize(s.Out, 128<<10)
+	for {
+		line, err := readLine(br)
+		if err != nil {
+			if err != io.EOF {
+				s.bad = err
+				s.Kill()
+			}
+			return
+		}
+		a := new(answer)
+		if err := json.Unmarshal(line, a); err != nil {
+			s.bad = fmt.Errorf("the parser's answer: %w", err)
+			s.Kill()
+			return
+		}
+		switch {
+		case a.Hung != "":
+			s.hung = a.Hung
+		case a.Lane == -1:
+			s.pass(s.main, a)
+		case a.Lane >= 0 && a.Lane < len(s.lanes) && s.busy[a.Lane].Load():
+			// Whoever collects must not take an answer past Done for its own.
+			if a.Done != nil {
+				s.busy[a.Lane].Store(false)
+			}
+			s.pass(s.lanes[a.Lane], a)
+		default:
+			s.bad = errors.New("the parser answered what it was not asked")
+			s.Kill()
+			return
+		}
+	}
+}
+
+func (s *session) pass(to chan<- *answer, a *answer) {
+	select {
+	case to <- a:
+	case <-s.quit:
+	}
+}
+
+// readLine reads one line of at most maxLine bytes.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	line, err := br.ReadSlice('\n')
+	if err == nil {
+		return line, nil
+	}
+	if err != bufio.ErrBufferFull {
+		if len(line) > 0 && err == io.EOF {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	long := bytes.Clone(line)
+	for {
+		line, err = br.ReadSlice('\n')
+		long = append(long, line...)
+		if len(long) > maxLine {
+			return nil, fmt.Errorf("the parser's answer: %w", bulwark.ErrTooLarge)
+		}
+		if err != bufio.ErrBufferFull {
+			return long, err
+		}
+	}
+}
+
+// stop lets the child end.
+func (e *engine) stop() error {
+	s := e.child
+	e.child = nil
+	close(s.quit)
+	s.In.Close()
+	<-s.gone
+	err := s.Wait()
+	e.account(s)
+	return err
+}
+
+func (e *engine) account(s *session) {
+	cpu, rss := s.Usage()
+	e.cpu += cpu
+	e.rss = max(e.rss, rss)
+}
+
+// died ends what is left of a child and says what it died of.
+func (e *engine) died(ctx context.Context) error {
+	s := e.child
+	e.child = nil
+	close(s.quit)
+	s.Kill()
+	<-s.gone
+	err := s.Wait()
+	e.account(s)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if s.hung != "" {
+		return errDied{fmt.Errorf("its parser did not return: %q", s.hung)}
+	}
+	if s.bad != nil {
+		return errDied{s.bad}
+	}
+	return errDied{err}
+}
+
+// errDied says that the child ended before its answer was complete.
+type errDied struct{ error }
+
+func (e errDied) Unwrap() error { return e.error }
+
+// A job is one layer to read.
+type job struct {
+	blob *bulwark.Blob
+	rec  *record
+	err  error // the source could not be read
+	skip []string
+	next int // tries so far
+	sum  bulwark.Digest
+	done func(*job)
+}
+
+// run reads all jobs, the largest first, several at a time. What a parser died
+// of is left out and told. The error is one of the machinery or of ctx; each job
+// has its own.
+func (e *engine) run(ctx context.Context, jobs []*job) error {
+	if e.inProcess {
+		return e.runInProcess(ctx, jobs)
+	}
+	pending := slices.Clone(jobs)
+	slices.SortStableFunc(pending, func(a, b *job) int { return int(max(-1, min(1, b.blob.Blob-a.blob.Blob))) })
+	alone := false
+	for len(pending) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.start(ctx); err != nil {
+			return err
+		}
+		batch := pending
+		if alone {
+			batch = pending[:1]
+		}
+		left, err := e.batch(ctx, batch)
+		pending = append(left, pending[len(batch):]...)
+		if err == nil {
+			alone = false
+			continue
+		}
+		if !errors.As(err, new(errDied)) {
+			return err
+		}
+		// Which of several layers the child died of is found by reading them
+		// one at a time.
+		if alone {
+			e.blame(left, err)
+			pending = slices.DeleteFunc(pending, func(j *job) bool { return j.next > tries })
+		}
+		alone = true
+	}
+	return nil
+}
+
+// blame notes the file that the only job's parser died of.
+func (e *engine) blame(left []*job, err error) {
+	for _, j := range left {
+		j.next++
+		page := make([]byte, statusSize)
+		n, _ := e.status.ReadAt(page, 0)
+		name, _, _ := bytes.Cut(page[:n], []byte{0})
+		if len(name) > 0 && j.next <= tries {
+			j.skip = append(j.skip, string(name))
+			continue
+		}
+		j.next = tries + 1
+		j.rec = &record{Gaps: []bulwark.Gap{{Kind: bulwark.GapMalformed, Hides: true, Detail: "the layer was not read: " + err.Error()}}}
+		if j.done != nil {
+			j.done(j)
+		}
+	}
+}
+
+// batch reads jobs until all are done or the child dies; it gives the jobs that
+// are left.
+func (e *engine) batch(ctx context.Context, jobs []*job) (left []*job, err error) {
+	s := e.child
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	next := 0
+	unfinished := map[*job]bool{}
+	for _, j := range jobs {
+		unfinished[j] = true
+	}
+	var wg sync.WaitGroup
+	for lane := range min(e.lanes, len(jobs)) {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				if next == len(jobs) || ctx.Err() != nil {
+					mu.Unlock()
+					return
+				}
+				j := jobs[next]
+				next++
+				mu.Unlock()
+				n, end, ok := e.one(ctx, s, lane, j)
+				mu.Lock()
+				e.read += n
+				e.keptEnd = max(e.keptEnd, end)
+				if ok {
+					delete(unfinished, j)
+				}
+				mu.Unlock()
+				if !ok {
+					cancel()
+					return
+				}
+				if j.done != nil {
+					mu.Lock()
+					j.done(j)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if len(unfinished) == 0 {
+		return nil, nil
+	}
+	for _, j := range jobs {
+		if unfinished[j] {
+			left = append(left, j)
+		}
+	}
+	return left, e.died(context.WithoutCancel(ctx))
+}
+
+// one reads one layer on one lane. It is not ok when the child died or ctx ended.
+func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, keptEnd int64, ok bool) {
+	j.rec, j.err, j.sum = &record{}, nil, ""
+	src, err := j.blob.Open(ctx)
+	if err != nil {
+		j.err = err
+		return 0, 0, ctx.Err() == nil
+	}
+	defer src.Close()
+	s.busy[lane].Store(true)
+	if err := s.send(command{Layer: &layerCommand{Lane: lane, Skip: j.skip}}); err != nil {
+		return 0, 0, false
+	}
+	budget := e.plan.Limits.Or(limit.Default())
+	collected := make(chan bool, 1)
+	go func() {
+		for {
+			select {
+			case a := <-s.lanes[lane]:
+				if a.Done != nil {
+					j.rec.DiffID, j.rec.Entries, j.rec.Size = bulwark.Digest(a.Done.DiffID), a.Done.Entries, a.Done.Size
+					collected <- true
+					return
+				}
+				if err := j.rec.add(a, budget); err != nil {
+					s.Kill()
+					<-s.gone
+					collected <- false
+					return
+				}
+				if a.Kept != nil {
+					keptEnd = max(keptEnd, a.Kept.Off+a.Kept.Size)
+				}
+			case <-s.gone:
+				collected <- false
+				return
+			}
+		}
+	}()
+	sum := sha256.New()
+	n, err = s.Lanes[lane].Send(ctx, src, sum)
+	switch {
+	case err == nil:
+		j.sum = bulwark.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+	case ctx.Err() != nil:
+		s.Kill()
+	default:
+		j.err = err
+	}
+	if ok = <-collected; !ok {
+		return n, keptEnd, false
+	}
+	return n, keptEnd, ctx.Err() == nil
+}
+
+// A merged is the answer to a merge.
+type merged struct {
+	OS       *bulwark.OS       `json:"os,omitempty"`
+	Packages []bulwark.Package `json:"packages,omitempty"`
+	Gaps     []bulwark.Gap     `json:"gaps,omitempty"`
+	Owners   map[string]string `json:"owners,omitempty"`
+}
+
+func (m *merged) add(a *answer) {
+	switch {
+	case a.Package != nil:
+		m.Packages = append(m.Packages, *a.Package)
+	case a.Gap != nil:
+		m.Gaps = append(m.Gaps, *a.Gap)
+	case a.OS != nil:
+		m.OS = a.OS
+	default:
+		for file, owner := range a.Owners {
+			m.Owners[file] = owner
+		}
+	}
+}
+
+// merge reads a merged state of package databases. A parser that dies of it
+// leaves a gap that hides packages.
+func (e *engine) merge(ctx context.Context, cmd mergeCommand) (merged, error) {
+	if e.inProcess {
+		return e.mergeInProcess(ctx, cmd)
+	}
+	m := merged{Owners: map[string]string{}}
+	fail := func(err error) (merged, error) {
+		if errors.As(err, new(errDied)) {
+			m.Gaps = append(m.Gaps, bulwark.Gap{Kind: bulwark.GapMalformed, Hides: true, Detail: "the package databases were not read: " + err.Error()})
+			return m, nil
+		}
+		return m, err
+	}
+	if err := e.start(ctx); err != nil {
+		return fail(err)
+	}
+	s := e.child
+	if err := s.send(command{Merge: &cmd}); err != nil {
+		return fail(e.died(ctx))
+	}
+	for {
+		select {
+		case a := <-s.main:
+			if a.Done != nil {
+				return m, nil
+			}
+			if len(m.Packages)+len(m.Gaps)+len(m.Owners) > 2*e.plan.Limits.Or(limit.Default()).Results {
+				s.bad = fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
+				return fail(e.died(ctx))
+			}
+			m.add(a)
+		case <-s.gone:
+			return fail(e.died(ctx))
+		}
+	}
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/limit"
+)
+
+// runInProcess reads all jobs without a child: the same work without the wall,
+// to measure what the wall costs.
+func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
+	set, err := e.plan.parsers(e.kind)
+	if err != nil {
+		return err
+	}
+	lim := e.plan.Limits.Or(limit.Default())
+	var free atomic.Int64
+	free.Store(e.keptEnd)
+	queue := make(chan *job, len(jobs))
+	for _, j := range jobs {
+		queue <- j
+	}
+	close(queue)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for lane := range min(e.lanes, len(jobs)) {
+		wg.Go(func() {
+			p := &parser{parsers: set, lim: lim, spill: e.spills[lane], kept: e.kept, free: &free, at: func(string) {}}
+			for j := range queue {
+				j.rec, j.err = &record{}, nil
+				p.emit = func(a *answer) {
+					if a.Done != nil {
+						j.rec.DiffID, j.rec.Entries, j.rec.Size = bulwark.Digest(a.Done.DiffID), a.Done.Entries, a.Done.Size
+						return
+					}
+					// A parser in this process stays within its limits.
+					_ = j.rec.add(a, lim)
+				}
+				src, err := j.blob.Open(ctx)
+				if err != nil {
+					j.err = err
+					continue
+				}
+				sum := sha256.New()
+				j.err = p.layer(ctx, io.TeeReader(src, sum), nil)
+				src.Close()
+				j.sum = bulwark.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+				mu.Lock()
+				e.read += j.blob.Blob
+				if j.done != nil {
+					j.done(j)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	e.keptEnd = free.Load()
+	return ctx.Err()
+}
+
+func (e *engine) mergeInProcess(ctx context.Context, cmd mergeCommand) (merged, error) {
+	m := merged{Owners: map[string]string{}}
+	set, err := e.plan.parsers(e.kind)
+	if err != nil {
+		return m, err
+	}
+	p := &parser{parsers: set, lim: e.plan.Limits.Or(limit.Default()), kept: e.kept, at: func(string) {}, emit: func(a *answer) { m.add(a) }}
+	return m, p.merge(ctx, &cmd)
+}

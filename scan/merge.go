@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/diskcache"
+)
+
+// A stack is the records of an artifact's layers, oldest first.
+type stack struct {
+	records []*record
+	layers  []bulwark.Layer
+}
+
+// hiddenBy gives the layer that hides what layer i has at a path, or -1.
+func (s *stack) hiddenBy(i int, path string) int {
+	path = outer(path)
+	for j := i + 1; j < len(s.records); j++ {
+		if s.records[j].hides(path) {
+			return j
+		}
+	}
+	return -1
+}
+
+// visible gives the kept files that are seen when only the layers up to and
+// including last exist, and the links among them that lead nowhere.
+func (s *stack) visible(last int) (out []keptFile, lost []keptLink) {
+	files := map[string]keptFile{}
+	links := map[string]keptLink{}
+	for i := 0; i <= last; i++ {
+		rec := s.records[i]
+		for p := range files {
+			if rec.hides(p) {
+				delete(files, p)
+			}
+		}
+		for p := range links {
+			if rec.hides(p) {
+				delete(links, p)
+			}
+		}
+		for _, k := range rec.Kept {
+			files[k.Path] = k
+		}
+		for _, l := range rec.Links {
+			links[l.Path] = l
+		}
+	}
+	out = make([]keptFile, 0, len(files))
+	for _, k := range files {
+		out = append(out, k)
+	}
+	for _, l := range links {
+		end := l
+		for hops := 0; hops < 8 && links[end.Target].Path != ""; hops++ {
+			end = links[end.Target]
+		}
+		if k, ok := files[end.Target]; ok {
+			k.Path = l.Path
+			out = append(out, k)
+		} else if l.Needed {
+			lost = append(lost, l)
+		}
+	}
+	slices.SortFunc(out, func(a, b keptFile) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(lost, func(a, b keptLink) int { return cmp.Compare(a.Path, b.Path) })
+	return out, lost
+}
+
+// changed lists the layers after which the package databases look different,
+// the last one always among them.
+func (s *stack) changed() []int {
+	var at []int
+	for i, rec := range s.records {
+		if len(rec.Kept)+len(rec.Links) > 0 || i == len(s.records)-1 {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// maxStates bounds how many states of the package databases are read to find out
+// which layer brought a package. Beyond it the oldest states count as one.
+const maxStates = 24
+
+// inventory puts the layers' records together.
+func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []bulwark.Finding, error) {
+	var inv bulwark.Inventory
+	for _, r := range s.records {
+		r.index()
+	}
+	var pkgs []bulwark.Package
+	var paths []string
+	for i, rec := range s.records {
+		for _, p := range rec.Packages {
+			p.Where = slices.Clone(p.Where)
+			for w := range p.Where {
+				p.Where[w].Layer = s.layers[i].DiffID
+			}
+			p.Where = slices.DeleteFunc(p.Where, func(l bulwark.Location) bool { return s.hiddenBy(i, l.Path) >= 0 })
+			if len(p.Where) == 0 {
+				continue
+			}
+			pkgs = append(pkgs, p)
+			for _, l := range p.Where {
+				paths = append(paths, outer(l.Path))
+			}
+		}
+		for _, g := range rec.Gaps {
+			g.Layer = s.layers[i].DiffID
+			inv.Gaps = append(inv.Gaps, g)
+		}
+	}
+	slices.Sort(paths)
+	final, brought, err := s.databases(ctx, e, slices.Compact(paths))
+	if err != nil {
+		return inv, nil, err
+	}
+	inv.OS = final.OS
+	for _, rec := range s.records {
+		if inv.OS == nil {
+			inv.OS = rec.OS
+		}
+	}
+	inv.Gaps = append(inv.Gaps, final.Gaps...)
+	for _, p := range final.Packages {
+		for w := range p.Where {
+			p.Where[w].Layer = brought[p.Key()]
+		}
+		if len(p.Where) == 0 {
+			p.Where = []bulwark.Location{{Layer: brought[p.Key()]}}
+		}
+		pkgs = append(pkgs, p)
+	}
+	for i := range pkgs {
+		p := &pkgs[i]
+		for _, l := range p.Where {
+			if owner := final.Owners[outer(l.Path)]; owner != "" {
+				p.Owner = owner
+			}
+		}
+	}
+	inv.Packages = together(pkgs)
+	return inv, s.findings(), nil
+}
+
+// databases reads the package databases as the last layer leaves them, and as
+// earlier layers left them, to tell which layer brought each package.
+func (s *stack) databases(ctx context.Context, e *engine, paths []string) (final merged, brought map[string]bulwark.Digest, err error) {
+	states := s.changed()
+	if len(states) == 0 {
+		return final, nil, nil
+	}
+	last := states[len(states)-1]
+	files, lost := s.visible(last)
+	final = merged{Owners: map[string]string{}}
+	if len(files) > 0 {
+		if final, err = e.merge(ctx, mergeCommand{Files: files, Last: true, Paths: paths}); err != nil {
+			return final, nil, err
+		}
+	}
+	for _, l := range lost {
+		final.Gaps = append(final.Gaps, bulwark.Gap{Kind: bulwark.GapUnsupported, Path: l.Path, Hides: true, Detail: "a package database that is a link to elsewhere, or no file at all, is not read"})
+	}
+	if final.OS != nil && len(final.Packages) == 0 && len(final.Gaps) == 0 {
+		final.Gaps = append(final.Gaps, bulwark.Gap{Kind: bulwark.GapUnsupported, Hides: true, Detail: fmt.Sprintf("the system says that it is %q, and no package database of it was found", final.OS.ID)})
+	}
+	brought = make(map[string]bulwark.Digest, len(final.Packages))
+	for _, p := range final.Packages {
+		brought[p.Key()] = s.layers[last].DiffID
+	}
+	// From the newest state back: a package that was there before the layer came
+	// from an older one.
+	older := states[:len(states)-1]
+	if len(older) > maxStates {
+		older = older[len(older)-maxStates:]
+	}
+	there := brought
+	for _, i := range slices.Backward(older) {
+		if len(there) == 0 {
+			break
+		}
+		files, _ := s.visible(i)
+		m, err := e.merge(ctx, mergeCommand{Files: files})
+		if err != nil {
+			return final, nil, err
+		}
+		still := map[string]bulwark.Digest{}
+		for _, p := range m.Packages {
+			key := databaseKey(p, final.OS)
+			if _, ok := there[key]; ok {
+				brought[key] = s.layers[i].DiffID
+				still[key] = ""
+			}
+		}
+		there = still
+	}
+	return final, brought, nil
+}
+
+// databaseKey is the key of a package of an earlier state, where the release may
+// not have been known yet.
+func databaseKey(p bulwark.Package, os *bulwark.OS) string {
+	if os != nil && os.Ecosystem != "" {
+		p.Ecosystem = os.Ecosystem
+	}
+	return p.Key()
+}
+
+// together makes one package of those with the same key and owner, and sorts.
+func together(pkgs []bulwark.Package) []bulwark.Package {
+	byKey := make(map[string]int, len(pkgs))
+	out := make([]bulwark.Package, 0, len(pkgs))
+	for _, p := range pkgs {
+		key := p.Key() + "\x00" + p.Owner + "\x00" + p.PURL
+		i, ok := byKey[key]
+		if !ok {
+			byKey[key] = len(out)
+			out = append(out, p)
+			continue
+		}
+		q := &out[i]
+		for _, l := range p.Where {
+			if !slices.Contains(q.Where, l) {
+				q.Where = append(q.Where, l)
+			}
+		}
+		q.Dev = q.Dev && p.Dev
+		for _, l := range p.Licenses {
+			if !slices.Contains(q.Licenses, l) {
+				q.Licenses = append(q.Licenses, l)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b bulwark.Package) int {
+		return cmp.Or(cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
+			cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.Owner, b.Owner))
+	})
+	return out
+}
+
+// findings gathers what the checks found in all layers. What a later layer
+// covers is still in the image, and says so.
+func (s *stack) findings() []bulwark.Finding {
+	byID := map[string]int{}
+	var out []bulwark.Finding
+	for i, rec := range s.records {
+		for _, f := range rec.Findings {
+			f.Evidence = slices.Clone(f.Evidence)
+			for k := range f.Evidence {
+				ev := &f.Evidence[k]
+				ev.Layer = s.layers[i].DiffID
+				if j := s.hiddenBy(i, ev.Path); j >= 0 {
+					ev.Deleted = s.layers[j].DiffID
+				}
+			}
+			if f.Class != bulwark.ClassSecret {
+				// A setting counts only where it can be seen.
+				f.Evidence = slices.DeleteFunc(f.Evidence, func(ev bulwark.Evidence) bool { return ev.Deleted != "" })
+				if len(f.Evidence) == 0 {
+					continue
+				}
+			}
+			if k, ok := byID[f.ID]; ok {
+				for _, ev := range f.Evidence {
+					if !slices.Contains(out[k].Evidence, ev) {
+						out[k].Evidence = append(out[k].Evidence, ev)
+					}
+				}
+				continue
+			}
+			byID[f.ID] = len(out)
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// chainKey names the result of a stack of layers.
+func chainKey(plan string, layers []bulwark.Layer) (string, bool) {
+	key := "inventory " + plan
+	for _, l := range layers {
+		if l.DiffID == "" {
+			return "", false
+		}
+		key += " " + string(l.DiffID) + " " + string(l.Digest)
+	}
+	return key, len(layers) > 0
+}
+
+// A kept result of a whole stack.
+type result struct {
+	Inventory bulwark.Inventory `json:"inventory"`
+	Findings  []bulwark.Finding `json:"findings"`
+	Layers    []bulwark.Layer   `json:"layers"`
+}
+
+func getResult(c *diskcache.Cache, key string) (*result, error) {
+	f, err := c.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	var r result
+	if err := json.NewDecoder(z).Decode(&r); err != nil {
+		c.Drop(key)
+		return nil, err
+	}
+	return &r, nil
+}
+
+func putResult(c *diskcache.Cache, key string, r *result) error {
+	return c.Put(key, func(w io.Writer) error {
+		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(z).Encode(r); err != nil {
+			return err
+		}
+		return z.Close()
+	})
+}

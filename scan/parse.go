@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/extract"
+	"github.com/bulwark-sec/bulwark/internal/limit"
+	"github.com/bulwark-sec/bulwark/internal/tarfs"
+)
+
+// headSize is how much of a file is read before its parsers decide again.
+const headSize = 4096
+
+// A parser reads layers one after another. Each lane has its own.
+type parser struct {
+	parsers
+	lim   limit.Limits
+	spill *os.File      // for files that do not fit into memory
+	kept  *os.File      // for package databases, shared by all lanes
+	free  *atomic.Int64 // first free offset of kept
+	at    func(path string)
+	emit  func(*answer)
+
+	ctx     context.Context
+	buf     []byte
+	head    [headSize]byte
+	hashes  []byte
+	seen    map[string]bool // files that gave something in this layer
+	skip    []string
+	results int
+	keptLen int64
+	wantE   []extract.Extractor
+	wantC   []check.Check
+}
+
+// layer reads one stream to its end and emits what is in it.
+func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
+	p.ctx, p.skip, p.seen = ctx, skip, map[string]bool{}
+	p.hashes, p.results, p.keptLen = p.hashes[:0], 0, 0
+	stats, err := tarfs.Walk(ctx, r, p.lim, p.visit, func(f tarfs.Fault) {
+		kind := bulwark.GapMalformed
+		switch {
+		case errors.Is(f.Err, limit.ErrExceeded):
+			kind = bulwark.GapLimit
+		case errors.Is(f.Err, errors.ErrUnsupported):
+			kind = bulwark.GapUnsupported
+		}
+		p.gap(bulwark.Gap{Kind: kind, Path: f.Path, Detail: f.Detail, Hides: f.Ends})
+	})
+	p.flushHashes()
+	d := &done{Entries: stats.Entries, Size: stats.Size, DiffID: stats.DiffID}
+	if err != nil {
+		d.Err = err.Error()
+	}
+	p.emit(&answer{Done: d})
+	return err
+}
+
+// gap emits a gap; beyond the limit on results only the ones that hide packages
+// still count, and the last one says so.
+func (p *parser) gap(g bulwark.Gap) {
+	if p.room() {
+		p.emit(&answer{Gap: &g})
+	}
+}
+
+// room counts one result and tells whether it may still be emitted.
+func (p *parser) room() bool {
+	p.results++
+	if p.results == p.lim.Results+1 {
+		p.emit(&answer{Gap: &bulwark.Gap{Kind: bulwark.GapLimit, Hides: true, Detail: fmt.Sprintf("more than %d results in one layer: the rest is left out", p.lim.Results)}})
+	}
+	return p.results <= p.lim.Results
+}
+
+// A pathHash stands for a path in the record of a layer. Sixteen bytes of
+// SHA-256 keep a layer's paths small; whoever could make two collide could as well
+// leave the file out of the image.
+type pathHash [16]byte
+
+func hashPath(p string, dir bool) (h pathHash) {
+	if dir {
+		p += "/"
+	}
+	sum := sha256.Sum256([]byte(p))
+	copy(h[:], sum[:])
+	return h
+}
+
+func (p *parser) flushHashes() {
+	if len(p.hashes) > 0 {
+		p.emit(&answer{Hashes: p.hashes})
+		p.hashes = p.hashes[:0]
+	}
+}
+
+func (p *parser) visit(e *tarfs.Entry, content io.Reader) error {
+	switch e.Type {
+	case tarfs.Whiteout:
+		if p.room() {
+			p.emit(&answer{Whiteouts: []string{e.Path}})
+		}
+		return nil
+	case tarfs.Opaque:
+		if p.room() {
+			p.emit(&answer{Opaques: []string{e.Path}})
+		}
+		return nil
+	}
+	h := hashPath(e.Path, e.Type == tarfs.Dir)
+	if p.hashes = append(p.hashes, h[:]...); len(p.hashes) >= hashBlock {
+		p.flushHashes()
+	}
+	if p.seen[e.Path] && e.Type != tarfs.Dir {
+		p.emit(&answer{Again: e.Path})
+		delete(p.seen, e.Path)
+	}
+	switch e.Type {
+	case tarfs.Regular:
+		return p.file(e, content)
+	case tarfs.Symlink, tarfs.Hardlink, tarfs.Special:
+		if wanted, needed := p.database(e.Path, bulwark.Stat{Size: 1, Mode: 0o644}); wanted && p.room() {
+			p.emit(&answer{Link: &keptLink{Path: e.Path, Target: target(e), Needed: needed}})
+		}
+	}
+	return nil
+}
+
+// target gives the clean path that a link leads to; "" for what is no link.
+func target(e *tarfs.Entry) string {
+	switch {
+	case e.Type == tarfs.Hardlink:
+		return e.Link
+	case e.Type != tarfs.Symlink:
+		return ""
+	case strings.HasPrefix(e.Link, "/"):
+		return strings.TrimPrefix(path.Clean(e.Link), "/")
+	}
+	// Beyond the root a link leads back to it.
+	return strings.TrimPrefix(path.Join("/", path.Dir(e.Path), e.Link), "/")
+}
+
+// database tells whether a package database wants the file, and whether packages
+// stay hidden without it.
+func (p *parser) database(path string, st bulwark.Stat) (wanted, needed bool) {
+	for _, d := range p.databases {
+		if d.Wants(path, st) {
+			o, ok := d.(extract.Partial)
+			wanted, needed = true, needed || !ok || !o.Optional(path)
+		}
+	}
+	return wanted, needed
+}
+
+func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
+	st := bulwark.Stat{Size: e.Size, Mode: e.Mode}
+	keep, needed := p.database(e.Path, st)
+	keep = keep || len(p.databases) > 0 && extract.IsRelease(e.Path)
+	p.wantE, p.wantC = p.wantE[:0], p.wantC[:0]
+	for _, x := range p.extractors {
+		if x.Wants(e.Path, st) {
+			p.wantE = append(p.wantE, x)
+		}
+	}
+	for _, c := range p.checks {
+		if c.Wants(e.Path, st) {
+			p.wantC = append(p.wantC, c)
+		}
+	}
+	hides := needed || len(p.wantE) > 0
+	if !keep && !hides && len(p.wantC) == 0 {
+		return nil
+	}
+	if slices.Contains(p.skip, e.Path) {
+		p.gap(bulwark.Gap{Kind: bulwark.GapMalformed, Path: e.Path, Hides: hides, Detail: "its parser died of it: the file was left out"})
+		return nil
+	}
+	if e.Size > p.lim.File {
+		if hides {
+			p.gap(bulwark.Gap{Kind: bulwark.GapLimit, Path: e.Path, Hides: true, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", e.Size, p.lim.File)})
+		}
+		return nil
+	}
+	head := p.head[:min(e.Size, headSize)]
+	if _, err := io.ReadFull(content, head); err != nil {
+		return p.broken(e, hides, err)
+	}
+	p.wantE = slices.DeleteFunc(p.wantE, func(x extract.Extractor) bool {
+		h, ok := x.(extract.Headed)
+		return ok && !h.WantsHead(e.Path, head)
+	})
+	p.wantC = slices.DeleteFunc(p.wantC, func(c check.Check) bool {
+		h, ok := c.(extract.Headed)
+		return ok && !h.WantsHead(e.Path, head)
+	})
+	if !keep && len(p.wantE) == 0 && len(p.wantC) == 0 {
+		return nil
+	}
+	f, err := p.load(e, head, content)
+	if err != nil {
+		return p.broken(e, hides, err)
+	}
+	p.at(e.Path)
+	defer p.at("")
+	if keep {
+		p.keep(f)
+	}
+	for _, x := range p.wantE {
+		p.guard(e.Path, x.Name(), true, func(ctx context.Context) error { return p.extract(ctx, x, f) })
+	}
+	for _, c := range p.wantC {
+		p.guard(e.Path, c.Name(), false, func(ctx context.Context) error { return p.check(ctx, c, f) })
+	}
+	return p.ctx.Err()
+}
+
+// broken tells that a file's content could not be read to its end. The walk will
+// meet the cause itself, so it goes on.
+func (p *parser) broken(e *tarfs.Entry, hides bool, err error) error {
+	if p.ctx.Err() != nil {
+		return p.ctx.Err()
+	}
+	if errors.Is(err, errSpill) {
+		p.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: e.Path, Hides: hides, Detail: err.Error()})
+	} else {
+		p.gap(bulwark.Gap{Kind: bulwark.GapMalformed, Path: e.Path, Hides: hides, Detail: "its content is cut off"})
+	}
+	return nil
+}
+
+var errSpill = errors.New("no room to spill a large file")
+
+// load brings a file's content into memory, or into the spill file if it is
+// large.
+func (p *parser) load(e *tarfs.Entry, head []byte, content io.Reader) (*bulwark.File, error) {
+	if e.Size <= p.lim.Memory {
+		if int64(cap(p.buf)) < e.Size {
+			// Grow in steps of powers of two, so that few sizes are ever made.
+			n := int64(64 << 10)
+			for n < e.Size {
+				n *= 2
+			}
+			p.buf = make([]byte, min(n, max(p.lim.Memory, e.Size)))
+		}
+		b := p.buf[:e.Size]
+		copy(b, head)
+		if _, err := io.ReadFull(content, b[len(head):]); err != nil {
+			return nil, err
+		}
+		return bulwark.MemoryFile(e.Path, e.Mode, b), nil
+	}
+	if cap(p.buf) < 256<<10 {
+		p.buf = make([]byte, 256<<10)
+	}
+	buf := p.buf[:cap(p.buf)]
+	if _, err := p.spill.WriteAt(head, 0); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSpill, err)
+	}
+	for off := int64(len(head)); off < e.Size; {
+		n, err := io.ReadFull(content, buf[:min(int64(len(buf)), e.Size-off)])
+		if err != nil {
+			return nil, err
+		}
+		if _, err := p.spill.WriteAt(buf[:n], off); err != nil {
+			return nil, fmt.Errorf("%w: %w", errSpill, err)
+		}
+		off += int64(n)
+	}
+	return bulwark.ReaderFile(e.Path, e.Mode, p.spill, e.Size), nil
+}
+
+// keep stores a package database for the merge.
+func (p *parser) keep(f *bulwark.File) {
+	if p.keptLen += f.Size; p.keptLen > p.lim.Kept {
+		p.gap(bulwark.Gap{Kind: bulwark.GapLimit, Path: f.Path, Hides: true, Detail: fmt.Sprintf("package databases of more than %d bytes in one layer", p.lim.Kept)})
+		return
+	}
+	off := p.free.Add(f.Size) - f.Size
+	if _, err := io.Copy(io.NewOffsetWriter(p.kept, off), f.Reader()); err != nil {
+		p.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: f.Path, Hides: true, Detail: "no room to keep a package database: " + err.Error()})
+		return
+	}
+	p.seen[f.Path] = true
+	p.emit(&answer{Kept: &keptFile{Path: f.Path, Off: off, Size: f.Size}})
+}
+
+// guard runs one parser over one file: a panic or an error becomes a gap.
+func (p *parser) guard(file, by string, hides bool, run func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.lim.Wall)
+	defer cancel()
+	err := safely(ctx, run)
+	switch {
+	case err == nil, p.ctx.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded):
+		p.gap(bulwark.Gap{Kind: bulwark.GapLimit, Path: file, Hides: hides, Detail: fmt.Sprintf("%s stopped after %s", by, p.lim.Wall)})
+	case errors.Is(err, bulwark.ErrTooLarge), errors.Is(err, limit.ErrExceeded):
+		p.gap(bulwark.Gap{Kind: bulwark.GapLimit, Path: file, Hides: hides, Detail: by + ": " + err.Error()})
+	case errors.Is(err, bulwark.ErrUnsupported):
+		p.gap(bulwark.Gap{Kind: bulwark.GapUnsupported, Path: file, Hides: hides, Detail: by + ": " + err.Error()})
+	default:
+		p.gap(bulwark.Gap{Kind: bulwark.GapMalformed, Path: file, Hides: hides, Detail: by + ": " + err.Error()})
+	}
+}
+
+// safely turns a panic of a parser into an error that names the place.
+func safely(ctx context.Context, run func(context.Context) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the parser gave up: %v", v)
+			if os.Getenv("GOTRACEBACK") == "all" {
+				debug.PrintStack()
+			}
+		}
+	}()
+	return run(ctx)
+}
+
+func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.File) error {
+	var pkgs []bulwark.Package
+	var err error
+	if w, ok := x.(extract.Whole); ok {
+		var inv bulwark.Inventory
+		inv, err = w.Inventory(ctx, f)
+		pkgs = inv.Packages
+		if inv.OS != nil {
+			p.emit(&answer{OS: inv.OS})
+		}
+		for _, g := range inv.Gaps {
+			p.gap(g)
+		}
+	} else {
+		pkgs, err = x.Extract(ctx, f)
+	}
+	for i := range pkgs {
+		if !p.room() {
+			break
+		}
+		pkg := &pkgs[i]
+		if len(pkg.Where) == 0 {
+			pkg.Where = []bulwark.Location{{Path: f.Path}}
+		}
+		p.seen[f.Path] = true
+		p.emit(&answer{Package: pkg})
+	}
+	return err
+}
+
+func (p *parser) check(ctx context.Context, c check.Check, f *bulwark.File) error {
+	found, err := c.Check(ctx, f)
+	for i := range found {
+		if !p.room() {
+			break
+		}
+		p.emit(&answer{Finding: &found[i]})
+	}
+	return err
+}
+
+// merge answers a mergeCommand.
+func (p *parser) merge(ctx context.Context, m *mergeCommand) error {
+	p.ctx, p.results = ctx, 0
+	fsys := newKeptFS(p.kept, m.Files)
+	sys, gaps := extract.OS(fsys)
+	if m.Last {
+		for _, g := range gaps {
+			p.gap(g)
+		}
+		if sys != nil {
+			p.emit(&answer{OS: sys})
+		}
+	}
+	var want map[string]string
+	if m.Last {
+		want = make(map[string]string, len(m.Paths))
+		for _, name := range m.Paths {
+			want[name] = ""
+		}
+	}
+	for _, d := range p.databases {
+		p.guard("", d.Name(), true, func(ctx context.Context) error {
+			pkgs, gaps, err := d.Extract(ctx, fsys, sys)
+			if m.Last {
+				for _, g := range gaps {
+					p.gap(g)
+				}
+			}
+			for i := range pkgs {
+				pkg := &pkgs[i]
+				for _, file := range pkg.Files {
+					if _, ok := want[file]; ok {
+						want[file] = pkg.Name + " " + pkg.Version
+					}
+				}
+				pkg.Files = nil
+				if !p.room() {
+					break
+				}
+				p.emit(&answer{Package: pkg})
+			}
+			return err
+		})
+	}
+	owners := map[string]string{}
+	for file, owner := range want {
+		if owner != "" {
+			owners[file] = owner
+		}
+		if len(owners) == 1000 {
+			p.emit(&answer{Owners: owners})
+			owners = map[string]string{}
+		}
+	}
+	if len(owners) > 0 {
+		p.emit(&answer{Owners: owners})
+	}
+	p.emit(&answer{Done: &done{}})
+	return ctx.Err()
+}
+
+// keptFS shows kept files as a file system. Directories are made up from paths.
+type keptFS struct {
+	ra    io.ReaderAt
+	files map[string]keptFile
+	dirs  map[string][]string // names in each directory, sorted
+}
+
+func newKeptFS(ra io.ReaderAt, files []keptFile) *keptFS {
+	k := &keptFS{ra: ra, files: make(map[string]keptFile, len(files)), dirs: map[string][]string{".": nil}}
+	for _, f := range files {
+		k.files[f.Path] = f
+		for p := f.Path; p != "."; {
+			dir := path.Dir(p)
+			_, known := k.dirs[dir]
+			k.dirs[dir] = append(k.dirs[dir], path.Base(p))
+			if known {
+				break
+			}
+			p = dir
+		}
+	}
+	for dir, names := range k.dirs {
+		slices.Sort(names)
+		k.dirs[dir] = slices.Compact(names)
+	}
+	return k
+}
+
+// Open opens a kept file or a made-up directory.
+func (k *keptFS) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	if f, ok := k.files[name]; ok {
+		return &openFile{SectionReader: io.NewSectionReader(k.ra, f.Off, f.Size), info: info{name: path.Base(name), size: f.Size}}, nil
+	}
+	if _, ok := k.dirs[name]; ok {
+		return &openDir{k: k, name: name}, nil
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+type openFile struct {
+	*io.SectionReader
+	info info
+}
+
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFile) Close() error               { return nil }
+
+type openDir struct {
+	k    *keptFS
+	name string
+	off  int
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) {
+	return info{name: path.Base(d.name), mode: fs.ModeDir | 0o555}, nil
+}
+func (d *openDir) Close() error { return nil }
+func (d *openDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.name, Err: errors.New("is a directory")}
+}
+
+func (d *openDir) ReadDir(n int) (out []fs.DirEntry, err error) {
+	names := d.k.dirs[d.name][d.off:]
+	if n > 0 {
+		if len(names) == 0 {
+			return nil, io.EOF
+		}
+		names = names[:min(n, len(names))]
+	}
+	d.off += len(names)
+	for _, name := range names {
+		full := path.Join(d.name, name)
+		if f, ok := d.k.files[full]; ok {
+			out = append(out, fs.FileInfoToDirEntry(info{name: name, size: f.Size}))
+		} else {
+			out = append(out, fs.FileInfoToDirEntry(info{name: name, mode: fs.ModeDir | 0o555}))
+		}
+	}
+	return out, nil
+}
+
+type info struct {
+	name string
+	size int64
+	mode fs.FileMode
+}
+
+func (i info) Name() string       { return i.name }
+func (i info) Size() int64        { return i.size }
+func (i info) Mode() fs.FileMode  { return i.mode | 0o444 }
+func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool        { return i.mode.IsDir() }
+func (i info) Sys() any           { return nil }

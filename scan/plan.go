@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/extract"
+	"github.com/bulwark-sec/bulwark/internal/limit"
+)
+
+// A plan says what is looked for, and within which limits. It is part of the key
+// under which a layer's record is kept: another plan reads the layer again.
+type plan struct {
+	Packages bool         `json:"packages"`
+	Secrets  bool         `json:"secrets"`
+	Config   bool         `json:"config"`
+	Limits   limit.Limits `json:"limits"`
+}
+
+// parsers are the leaves that a plan asks for.
+type parsers struct {
+	extractors []extract.Extractor
+	databases  []extract.Database
+	checks     []check.Check
+}
+
+func (p plan) parsers(kind bulwark.Kind) (parsers, error) {
+	var out parsers
+	if p.Packages {
+		out.extractors = extract.Extractors(kind)
+		out.databases = extract.Databases(kind)
+	}
+	if kind == bulwark.KindSBOM {
+		return out, nil
+	}
+	set, err := check.Load(p.Secrets, p.Config && kind == bulwark.KindImage)
+	if err != nil {
+		return out, fmt.Errorf("load checks: %w", err)
+	}
+	out.checks = set.Checks
+	return out, nil
+}
+
+// wants tells whether any parser would look at the file, by name and Stat.
+func (p *parsers) wants(path string, st bulwark.Stat) bool {
+	for _, d := range p.databases {
+		if d.Wants(path, st) {
+			return true
+		}
+	}
+	for _, e := range p.extractors {
+		if e.Wants(path, st) {
+			return true
+		}
+	}
+	for _, c := range p.checks {
+		if c.Wants(path, st) {
+			return true
+		}
+	}
+	return extract.IsRelease(path)
+}
+
+// key names the extractor set: which parsers, which rules, which limits.
+func (p plan) key(kind bulwark.Kind, build string) string {
+	var names []string
+	if set, err := p.parsers(kind); err == nil {
+		for _, x := range set.extractors {
+			names = append(names, x.Name())
+		}
+		for _, x := range set.databases {
+			names = append(names, x.Name())
+		}
+		for _, x := range set.checks {
+			names = append(names, x.Name())
+		}
+	}
+	b, err := json.Marshal(struct {
+		plan
+		Parsers []string
+	}{p, names})
+	if err != nil {
+		panic(err) // a struct of numbers and names
+	}
+	sum := sha256.Sum256(append([]byte(recordVersion+"\x00"+build+"\x00"+string(kind)+"\x00"), b...))
+	return hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/diskcache"
+	"github.com/bulwark-sec/bulwark/internal/limit"
+)
+
+// recordVersion changes when a record's form or meaning does.
+const recordVersion = "1"
+
+// A record is what one layer holds: a function of its content and of the plan,
+// kept by diff ID so that a layer is never read twice.
+type record struct {
+	DiffID    bulwark.Digest    `json:"diffId"`
+	Blob      bulwark.Digest    `json:"blob"` // digest of the bytes that were read, verified by the parent
+	Entries   int               `json:"entries"`
+	Size      int64             `json:"size"`
+	OS        *bulwark.OS       `json:"os,omitempty"` // of a bill of materials
+	Packages  []bulwark.Package `json:"packages,omitempty"`
+	Findings  []bulwark.Finding `json:"findings,omitempty"`
+	Gaps      []bulwark.Gap     `json:"gaps,omitempty"`
+	Kept      []keptFile        `json:"kept,omitempty"` // offsets in the file of kept content
+	Links     []keptLink        `json:"links,omitempty"`
+	Hashes    []byte            `json:"hashes,omitempty"`
+	Whiteouts []string          `json:"whiteouts,omitempty"`
+	Opaques   []string          `json:"opaques,omitempty"`
+
+	results int // answers taken in
+
+	hashes map[pathHash]struct{}
+	white  map[string]bool
+	opaque map[string]bool
+}
+
+// add takes in one answer of the child. More than a child within its limits could
+// say is an error.
+func (r *record) add(a *answer, lim limit.Limits) error {
+	r.results++
+	// Each path hash is an entry, and comes in blocks; each result is counted.
+	if r.results > 2*lim.Results+1000 || len(r.Hashes)/len(pathHash{}) > lim.Entries {
+		return fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
+	}
+	if k := a.Kept; k != nil && (k.Off < 0 || k.Size < 0 || k.Size > lim.Kept || k.Off > maxKept-k.Size) {
+		return errors.New("the parser's answers: a kept file outside the file of kept files")
+	}
+	switch {
+	case a.Package != nil:
+		r.Packages = append(r.Packages, *a.Package)
+	case a.Finding != nil:
+		r.Findings = append(r.Findings, *a.Finding)
+	case a.Gap != nil:
+		r.Gaps = append(r.Gaps, *a.Gap)
+	case a.Kept != nil:
+		r.Kept = append(r.Kept, *a.Kept)
+	case a.Link != nil:
+		r.Links = append(r.Links, *a.Link)
+	case a.OS != nil:
+		r.OS = a.OS
+	case a.Again != "":
+		r.Packages = slices.DeleteFunc(r.Packages, func(p bulwark.Package) bool { return len(p.Where) > 0 && outer(p.Where[0].Path) == a.Again })
+		r.Kept = slices.DeleteFunc(r.Kept, func(k keptFile) bool { return k.Path == a.Again })
+	default:
+		r.Hashes = append(r.Hashes, a.Hashes...)
+		r.Whiteouts = append(r.Whiteouts, a.Whiteouts...)
+		r.Opaques = append(r.Opaques, a.Opaques...)
+	}
+	return nil
+}
+
+// maxKept bounds the file of kept content of all layers, bytes.
+const maxKept = 8 << 30
+
+// outer gives the path of the file that lies in the file system, for a place
+// inside an archive.
+func outer(p string) string {
+	p, _, _ = strings.Cut(p, "!/")
+	return p
+}
+
+// index makes hides quick.
+func (r *record) index() {
+	r.hashes = make(map[pathHash]struct{}, len(r.Hashes)/len(pathHash{}))
+	for h := range slices.Chunk(r.Hashes, len(pathHash{})) {
+		if len(h) == len(pathHash{}) {
+			r.hashes[pathHash(h)] = struct{}{}
+		}
+	}
+	r.white = make(map[string]bool, len(r.Whiteouts))
+	for _, p := range r.Whiteouts {
+		r.white[p] = true
+	}
+	r.opaque = make(map[string]bool, len(r.Opaques))
+	for _, p := range r.Opaques {
+		r.opaque[p] = true
+	}
+}
+
+// hides tells whether this layer covers what a lower layer has at p: by the
+// same path, by something else in place of a parent directory, by a whiteout of
+// it or of a parent, or by an opaque parent.
+func (r *record) hides(p string) bool {
+	if _, ok := r.hashes[hashPath(p, true)]; ok {
+		return true
+	}
+	for q := p; ; q = path.Dir(q) {
+		if q != p && r.opaque[q] {
+			return true
+		}
+		if q == "." {
+			return false
+		}
+		if _, ok := r.hashes[hashPath(q, false)]; ok || r.white[q] {
+			return true
+		}
+	}
+}
+
+// A recordStore keeps records in the disk cache.
+type recordStore struct {
+	cache *diskcache.Cache
+	plan  string // plan.key
+}
+
+func (s recordStore) key(diffID bulwark.Digest) string {
+	return "layer " + s.plan + " " + string(diffID)
+}
+
+// errForeign says that a kept record was made from other bytes than those asked
+// for. A record is only as honest as the parser that made it, and that one saw
+// hostile bytes: a record of one blob must not speak for another blob that
+// merely claims the same diff ID. Uncompressed blobs prove the diff ID themselves.
+var errForeign = errors.New("kept for another blob")
+
+// get reads a layer's record; kept content goes to keep, which gives the offset
+// it was written to. Without a record it is an error.
+func (s recordStore) get(want bulwark.Layer, keep func(r io.Reader, size int64) (int64, error)) (*record, error) {
+	if want.DiffID == "" {
+		return nil, bulwark.ErrNotFound
+	}
+	f, err := s.cache.Get(s.key(want.DiffID))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	rec, err := readRecord(f, want, keep)
+	if err != nil && !errors.Is(err, errForeign) {
+		s.cache.Drop(s.key(want.DiffID))
+	}
+	return rec, err
+}
+
+func readRecord(f io.Reader, want bulwark.Layer, keep func(r io.Reader, size int64) (int64, error)) (*record, error) {
+	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	br := bufio.NewReaderSize(z, 64<<10)
+	var rec record
+	line, err := br.ReadBytes('\n')
+	if err != nil {
+		return nil, fmt.Errorf("read kept layer: %w", err)
+	}
+	if err := json.Unmarshal(line, &rec); err != nil {
+		return nil, fmt.Errorf("read kept layer: %w", err)
+	}
+	if rec.DiffID != want.DiffID {
+		return nil, errors.New("read kept layer: it is of another layer")
+	}
+	if want.Digest != "" && rec.Blob != want.Digest && rec.Blob != rec.DiffID {
+		return nil, errForeign
+	}
+	for i := range rec.Kept {
+		k := &rec.Kept[i]
+		if k.Off, err = keep(io.LimitReader(br, k.Size), k.Size); err != nil {
+			return nil, fmt.Errorf("read kept layer: %w", err)
+		}
+	}
+	return &rec, nil
+}
+
+// put keeps a record, with the kept content that read gives.
+func (s recordStore) put(rec *record, kept io.ReaderAt) error {
+	if rec.DiffID == "" {
+		return nil
+	}
+	return s.cache.Put(s.key(rec.DiffID), func(w io.Writer) error {
+		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(z).Encode(rec); err != nil {
+			return err
+		}
+		for _, k := range rec.Kept {
+			if _, err := io.Copy(z, io.NewSectionReader(kept, k.Off, k.Size)); err != nil {
+				return err
+			}
+		}
+		return z.Close()
+	})
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package scan is the first road: from an artifact to its inventory, from there
+// to findings, to a decision, to a report. It knows the order of the steps and
+// what passes between them; what each step does is known where it is done.
+package scan
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/advisory"
+	"github.com/bulwark-sec/bulwark/artifact"
+	"github.com/bulwark-sec/bulwark/attest"
+	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/internal/diskcache"
+	"github.com/bulwark-sec/bulwark/internal/limit"
+	"github.com/bulwark-sec/bulwark/policy"
+)
+
+// A Scanner scans artifacts, one after another or several at a time. The zero
+// Scanner looks for packages only, matches nothing and keeps nothing.
+type Scanner struct {
+	Tool     bulwark.Tool
+	Open     artifact.Options
+	DB       *advisory.DB     // nil: nothing is matched, and the report says so
+	Cache    *diskcache.Cache // nil: nothing is kept
+	Build    string           // names the build in the keys of what is kept; "" is Tool.Version
+	Now      func() time.Time // nil is time.Now
+	Stale    time.Duration    // age from which on the database is called stale; 0 is never
+	Limits   limit.Limits
+	Parallel int    // layers read at once; 0 is one for each processor, at most four
+	TempDir  string // for scratch files; "" is the system's
+	Exec     string // program that serves as parsing child with ChildArg; "" is this one
+
+	Secrets  bool // look for secrets
+	Config   bool // look for dangerous settings
+	VEX      []attest.Document
+	Ignores  []policy.Ignore
+	Baseline *bulwark.Report
+	Gate     policy.Gate
+	Show     []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
+
+	// Progress is told how far a scan has come; nil is nobody. It is called from
+	// several goroutines.
+	Progress func(Progress)
+	// InProcessUnsafe parses in this process, without the sandbox. It serves to
+	// measure what the sandbox costs.
+	InProcessUnsafe bool
+}
+
+// Progress says how far a scan has come.
+type Progress struct {
+	Phase  string // "open", "layers", "packages", "match"
+	Layers int    // how many there are
+	Done   int    // of them
+	Cached int    // of them
+	Bytes  int64  // read so far
+	Total  int64  // bytes to read; 0 is unknown
+}
+
+// Run scans what target names. The report is nil only when the error is not.
+func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, error) {
+	start := s.now()
+	s.tell(Progress{Phase: "open"})
+	tree, err := s.open(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	defer tree.Close()
+
+	r, found, err := s.inventory(ctx, tree)
+	if err != nil {
+		return nil, err
+	}
+	checks, err := s.configuration(ctx, r, &found)
+	if err != nil {
+		return nil, err
+	}
+	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
+
+	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
+	if err := s.judge(ctx, r, found, checks.Rules()); err != nil {
+		return nil, err
+	}
+	r.Scan.DurationMS = s.now().Sub(start).Milliseconds()
+	return r, nil
+}
+
+// Rejudge makes a new report of a saved one: the inventory stands, everything
+// that is known about it is asked again.
+func (s *Scanner) Rejudge(ctx context.Context, old *bulwark.Report) (*bulwark.Report, error) {
+	r := *old
+	r.Tool, r.Created, r.Actions = s.Tool, s.now().UTC().Truncate(time.Second), nil
+	r.Inventory.Gaps = slices.DeleteFunc(slices.Clone(r.Inventory.Gaps), func(g bulwark.Gap) bool { return g.Kind == bulwark.GapAdvisory })
+	var found []bulwark.Finding
+	for _, f := range old.Findings {
+		if f.Class != bulwark.ClassVulnerability {
+			f.Status = bulwark.Status{}
+			found = append(found, f)
+		}
+	}
+	err := s.judge(ctx, &r, found, old.Rules)
+	return &r, err
+}
+
+func (s *Scanner) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+func (s *Scanner) tell(p Progress) {
+	if s.Progress != nil {
+		s.Progress(p)
+	}
+}
+
+func (s *Scanner) plan() plan {
+	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Limits: s.Limits.Or(limit.Default())}
+}
+
+func (s *Scanner) open(ctx context.Context, target string) (*bulwark.Tree, error) {
+	o := s.Open
+	kind, err := artifact.Guess(target, o)
+	if err != nil {
+		return nil, err
+	}
+	set, err := s.plan().parsers(kind)
+	if err != nil {
+		return nil, err
+	}
+	o.Wants = set.wants
+	return artifact.Open(ctx, target, o)
+}
+
+// inventory reads what tree holds: the part of the road that is a function of
+// content alone.
+func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree) (*bulwark.Report, []bulwark.Finding, error) {
+	r := &bulwark.Report{Schema: bulwark.ReportSchema, Artifact: tree.Artifact}
+	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), !s.InProcessUnsafe
+	p := s.plan()
+	planKey := p.key(tree.Artifact.Kind, cmp.Or(s.Build, s.Tool.Version))
+	layers := make([]bulwark.Layer, len(tree.Layers))
+	for i, b := range tree.Layers {
+		layers[i] = b.Layer
+	}
+	key, cacheable := chainKey(planKey, layers)
+	if cacheable {
+		if kept, err := getResult(s.Cache, key); err == nil {
+			r.Inventory, r.Scan.Cached = kept.Inventory, len(layers)
+			r.Inventory.Layers = described(kept.Layers, layers)
+			r.Inventory.Gaps = append(slices.Clone(tree.Gaps), r.Inventory.Gaps...)
+			return r, kept.Findings, nil
+		}
+	}
+
+	lanes := s.Parallel
+	if lanes <= 0 {
+		lanes = min(4, runtime.GOMAXPROCS(0))
+	}
+	e, err := newEngine(tree.Artifact.Kind, p, max(1, min(lanes, len(tree.Layers))), s.TempDir, s.Exec)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.inProcess = s.InProcessUnsafe
+	defer e.close()
+
+	st, err := s.layers(ctx, e, tree, recordStore{s.Cache, planKey}, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.tell(Progress{Phase: "packages", Layers: len(st.layers), Done: len(st.layers), Cached: r.Scan.Cached, Bytes: e.read})
+	inv, found, err := st.inventory(ctx, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	inv.Layers = st.layers
+	if cacheable && keepable(inv.Gaps) {
+		// A cache that cannot be written to slows the next run, nothing else.
+		if err := putResult(s.Cache, key, &result{Inventory: inv, Findings: found, Layers: st.layers}); err != nil {
+			r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: err.Error()})
+		}
+	}
+	var extra []bulwark.Gap
+	for _, part := range e.missing {
+		extra = append(extra, bulwark.Gap{Kind: bulwark.GapSandbox, Detail: part})
+	}
+	inv.Gaps = slices.Concat(tree.Gaps, r.Inventory.Gaps, inv.Gaps, extra)
+	for _, b := range tree.Layers {
+		if b.Gaps != nil {
+			inv.Gaps = append(inv.Gaps, b.Gaps()...)
+		}
+	}
+	r.Inventory, r.Scan.Bytes = inv, e.read
+	if tree.Artifact.Kind != bulwark.KindImage {
+		r.Inventory.Layers = nil
+	}
+	return r, found, s.Cache.Trim(ctx)
+}
+
+// keepable tells whether gaps are a function of content, so that a result with
+// them may be kept.
+func keepable(gaps []bulwark.Gap) bool {
+	return !slices.ContainsFunc(gaps, func(g bulwark.Gap) bool {
+		return g.Kind == bulwark.GapUnreadable || g.Kind == bulwark.GapSandbox || g.Kind == bulwark.GapLimit && g.Hides
+	})
+}
+
+// described gives kept layers with what this artifact says of them.
+func described(kept, now []bulwark.Layer) []bulwark.Layer {
+	out := slices.Clone(kept)
+	for i := range out {
+		if i < len(now) {
+			out[i].CreatedBy, out[i].Digest, out[i].Blob = now[i].CreatedBy, now[i].Digest, now[i].Blob
+		}
+	}
+	return out
+}
+
+// readAgain is how often a layer's source is opened again after an error.
+const readAgain = 3
+
+// layers reads the layers that no record is kept of.
+func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, store recordStore, r *bulwark.Report) (*stack, error) {
+	st := &stack{records: make([]*record, len(tree.Layers)), layers: make([]bulwark.Layer, len(tree.Layers))}
+	progress := Progress{Phase: "layers", Layers: len(tree.Layers)}
+	at := map[*job]int{}
+	var jobs []*job
+	first := map[bulwark.Digest]int{} // an image may have one layer several times
+	for i := range tree.Layers {
+		b := &tree.Layers[i]
+		st.layers[i] = b.Layer
+		if _, ok := first[b.DiffID]; ok && b.DiffID != "" {
+			progress.Done++
+			continue
+		}
+		first[b.DiffID] = i
+		if rec, err := store.get(b.Layer, e.keep); err == nil {
+			st.records[i] = rec
+			r.Scan.Cached++
+			progress.Done, progress.Cached = progress.Done+1, r.Scan.Cached
+			continue
+		}
+		j := &job{blob: b}
+		at[j] = i
+		jobs = append(jobs, j)
+		progress.Total += b.Blob
+	}
+	s.tell(progress)
+	var broken error
+	finish := func(j *job) {
+		if j.err != nil {
+			return
+		}
+		want, i := j.blob.Layer, at[j]
+		if err := verify(want, j); err != nil && broken == nil {
+			broken = err
+			return
+		}
+		if tree.Artifact.ID == "" && len(tree.Layers) == 1 {
+			r.Artifact.ID = j.sum
+		}
+		j.rec.Blob = j.sum
+		st.records[i] = j.rec
+		if want.DiffID != "" && keepable(j.rec.Gaps) {
+			if err := store.put(j.rec, e.kept); err != nil {
+				r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Layer: want.DiffID, Detail: "not kept for the next scan: " + err.Error()})
+			}
+		}
+		progress.Done++
+		progress.Bytes += j.blob.Blob
+		s.tell(progress)
+	}
+	for _, j := range jobs {
+		j.done = finish
+	}
+	for try := 0; len(jobs) > 0; try++ {
+		if err := e.run(ctx, jobs); err != nil {
+			return nil, err
+		}
+		if broken != nil {
+			return nil, broken
+		}
+		var again []*job
+		for _, j := range jobs {
+			if j.err != nil {
+				again = append(again, j)
+			}
+		}
+		if len(again) > 0 && (try == readAgain || errors.Is(again[0].err, bulwark.ErrNotFound)) {
+			return nil, fmt.Errorf("read layer %s: %w", again[0].blob.Digest.Short(), again[0].err)
+		}
+		if jobs = again; len(jobs) > 0 {
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(time.Duration(1<<try) * 300 * time.Millisecond):
+			}
+		}
+	}
+	for i := range st.records {
+		l := &st.layers[i]
+		if st.records[i] == nil {
+			same := *st.records[first[l.DiffID]]
+			st.records[i] = &same
+		}
+		rec := st.records[i]
+		l.Entries, l.Size = rec.Entries, rec.Size
+	}
+	return st, nil
+}
+
+// verify compares what was read with what the artifact promised.
+func verify(want bulwark.Layer, j *job) error {
+	// A layer that killed its parser has been told as a gap already.
+	if j.next > tries {
+		return nil
+	}
+	if want.Digest != "" && j.sum != want.Digest && strings.HasPrefix(string(want.Digest), "sha256:") {
+		return &bulwark.Hint{
+			Err:  fmt.Errorf("layer %s: its bytes have the digest %s: %w", want.Digest.Short(), j.sum.Short(), bulwark.ErrDigest),
+			Next: "the registry or archive is damaged or lies; pull or save the image again",
+		}
+	}
+	if want.DiffID != "" && j.rec.DiffID != "" && j.rec.DiffID != want.DiffID {
+		return &bulwark.Hint{
+			Err:  fmt.Errorf("layer %s: its content has the diff ID %s: %w", want.DiffID.Short(), j.rec.DiffID.Short(), bulwark.ErrDigest),
+			Next: "the image's configuration does not belong to its layers; build or pull the image again",
+		}
+	}
+	return nil
+}
+
+// configuration checks what an image's configuration says, and takes the secrets
+// out of what the report repeats of it.
+func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found *[]bulwark.Finding) (*check.Set, error) {
+	image := r.Artifact.Kind == bulwark.KindImage
+	checks, err := check.Load(s.Secrets, s.Config && image)
+	if err != nil {
+		return nil, fmt.Errorf("load checks: %w", err)
+	}
+	if r.Artifact.Image == nil {
+		return checks, nil
+	}
+	more, err := checks.Image(ctx, &r.Artifact)
+	if err != nil {
+		return nil, fmt.Errorf("check configuration: %w", err)
+	}
+	*found = append(slices.Clone(*found), more...)
+	r.Artifact.Image = checks.Redacted(r.Artifact.Image)
+	for i := range r.Inventory.Layers {
+		l := &r.Inventory.Layers[i]
+		l.CreatedBy = checks.RedactLine(l.CreatedBy)
+	}
+	return checks, nil
+}
+
+// judge asks everything that is known about an inventory: advisories, VEX, the
+// baseline, exceptions, and the gate.
+func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.Finding, rules map[string]bulwark.Rule) error {
+	r.Rules = map[string]bulwark.Rule{}
+	r.Findings = slices.Clone(found)
+	if s.DB != nil {
+		m, err := s.DB.Match(ctx, &r.Inventory)
+		if err != nil {
+			return fmt.Errorf("match: %w", err)
+		}
+		r.Findings = append(r.Findings, m.Findings...)
+		r.Advisories = m.Advisories
+		r.Inventory.Gaps = append(r.Inventory.Gaps, m.Gaps...)
+		r.Database = s.DB.Info(s.now(), s.Stale)
+		r.Database.Uncovered = m.Uncovered
+	} else {
+		r.Database = bulwark.Database{AgeSeconds: -1}
+	}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if f.Class == bulwark.ClassVulnerability {
+			continue
+		}
+		if rule, ok := rules[f.Rule]; ok {
+			r.Rules[f.Rule] = rule
+		}
+	}
+	s.apply(r)
+	sortFindings(r.Findings)
+	r.Actions = advisory.Plan(&r.Inventory, r.Findings, r.Advisories)
+	r.Decision = s.Gate.Decide(r)
+	s.show(r)
+	return nil
+}
+
+func sortFindings(f []bulwark.Finding) {
+	slices.SortStableFunc(f, func(a, b bulwark.Finding) int {
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Subject, b.Subject))
+	})
+}
+
+// apply sets the status of findings: vendors' statements first, then what was
+// known before, then accepted risks. What had no effect is told.
+func (s *Scanner) apply(r *bulwark.Report) {
+	_, unused := attest.Apply(r.Findings, &r.Inventory, &r.Artifact, r.Advisories, s.VEX)
+	for i := range unused {
+		r.Inventory.Gaps = append(r.Inventory.Gaps, unused[i].Gap())
+	}
+	outcome := policy.ApplyIgnores(r.Findings, r.Advisories, s.Ignores, s.now())
+	r.Inventory.Gaps = append(r.Inventory.Gaps, outcome.Gaps()...)
+	if s.Baseline != nil {
+		policy.ApplyBaseline(r.Findings, s.Baseline)
+	}
+}
+
+// show leaves out findings of severities that were not asked for, and says how
+// many.
+func (s *Scanner) show(r *bulwark.Report) {
+	if len(s.Show) == 0 {
+		return
+	}
+	all := len(r.Findings)
+	r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return !slices.Contains(s.Show, f.Severity) })
+	if left := all - len(r.Findings); left > 0 {
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d findings of other severities are not shown; the gate counted them", left)})
+	}
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"github.com/bulwark-sec/bulwark"
+)
+
+// A command goes from the parent to the parsing child, one JSON line each.
+// Exactly one member is set.
+type command struct {
+	Start *startCommand `json:"start,omitempty"`
+	Layer *layerCommand `json:"layer,omitempty"`
+	Merge *mergeCommand `json:"merge,omitempty"`
+}
+
+// startCommand is the first command.
+type startCommand struct {
+	Kind bulwark.Kind `json:"kind"`
+	Plan plan         `json:"plan"`
+	Kept int64        `json:"kept"` // offset in the file of kept databases from which on it is free
+}
+
+// layerCommand announces that a stream will come on a lane.
+type layerCommand struct {
+	Lane int      `json:"lane"`
+	Skip []string `json:"skip,omitempty"` // files that a parser died of before
+}
+
+// mergeCommand asks for the packages of a merged state of package databases.
+type mergeCommand struct {
+	Files []keptFile `json:"files"`
+	Last  bool       `json:"last"`             // the state that counts: owners are wanted, too
+	Paths []string   `json:"owners,omitempty"` // files whose owning package is wanted
+}
+
+// A keptFile is a package database's file in the shared file of kept content.
+type keptFile struct {
+	Path string `json:"path"`
+	Off  int64  `json:"off"`
+	Size int64  `json:"size"`
+}
+
+// A keptLink stands where a package database wants a file.
+type keptLink struct {
+	Path   string `json:"path"`
+	Target string `json:"target,omitempty"` // clean; "" for what is no link
+	Needed bool   `json:"needed,omitempty"` // packages stay hidden if it leads nowhere
+}
+
+// An answer comes from the child, one JSON line each, and is as hostile as what
+// it was made from. Exactly one member beside Lane is set.
+type answer struct {
+	Lane      int               `json:"lane"` // -1 for answers to Start and Merge
+	Hello     *hello            `json:"hello,omitempty"`
+	Package   *bulwark.Package  `json:"package,omitempty"`
+	Finding   *bulwark.Finding  `json:"finding,omitempty"`
+	Gap       *bulwark.Gap      `json:"gap,omitempty"`
+	Kept      *keptFile         `json:"kept,omitempty"`
+	Link      *keptLink         `json:"link,omitempty"`
+	Again     string            `json:"again,omitempty"`  // a path came a second time: its first content is void
+	Hashes    []byte            `json:"hashes,omitempty"` // pathHash after pathHash
+	Whiteouts []string          `json:"whiteouts,omitempty"`
+	Opaques   []string          `json:"opaques,omitempty"`
+	OS        *bulwark.OS       `json:"os,omitempty"`
+	Owners    map[string]string `json:"ownerOf,omitempty"`
+	Done      *done             `json:"done,omitempty"`
+	Hung      string            `json:"hung,omitempty"` // the file whose parser did not return; the child ends
+}
+
+// hello says that the child is confined and ready.
+type hello struct {
+	Missing []string `json:"missing,omitempty"`
+}
+
+// done ends the answers to one command.
+type done struct {
+	Entries int    `json:"entries"`
+	Size    int64  `json:"size"`
+	DiffID  string `json:"diffId"`
+	Err     string `json:"err,omitempty"` // the stream could not be read
+}
+
+// Bounds on what a child may say. A line holds at most one package with its
+// places or one block of path hashes.
+const (
+	maxLine   = 8 << 20
+	hashBlock = 64 << 10
+)
