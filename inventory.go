@@ -44,7 +44,7 @@ type Package struct {
 
 	Licenses []string   `json:"licenses,omitempty"` // as declared; SPDX expressions where they are
 	Where    []Location `json:"where"`              // every place it was seen, first layer first; never empty
-	By       string     `json:"by"`                 // extractor that found it: "dpkg", "gobinary"
+	By       string     `json:"by"`                 // extractors that found it: "dpkg", "npm-installed,package-lock"
 	Dev      bool       `json:"dev,omitempty"`      // declared for development only
 	Owner    string     `json:"owner,omitempty"`    // operating-system package that owns its files: "python3-pip 23.0.1"
 

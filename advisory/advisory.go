@@ -105,11 +105,11 @@ func (db *DB) attach(name string, b []byte) error {
 // Starter builds a database in memory from OSV records, one in a file, at any
 // depth of fsys. It says of itself that it is a starter set. A record that
 // cannot be read is an error.
-func Starter(fsys fs.FS) (*DB, error) {
+func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 	builders := map[string]*index.Builder{}
 	var newest time.Time
 	count := 0
-	for a, err := range (osv.Feed{Compare: vers.Compare}).Parse(context.Background(), fsys) {
+	for a, err := range (osv.Feed{Compare: vers.Compare}).Parse(ctx, fsys) {
 		if err != nil {
 			return nil, fmt.Errorf("starter set: %w", err)
 		}

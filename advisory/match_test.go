@@ -205,7 +205,7 @@ func TestStarter(t *testing.T) {
 	} {
 		fsys[strings.TrimPrefix(f.Name, "osv/")] = &fstest.MapFile{Data: f.Data}
 	}
-	db, err := advisory.Starter(fsys)
+	db, err := advisory.Starter(t.Context(), fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestStarter(t *testing.T) {
 	if d := gocmp.Diff([]string{"Debian:12"}, r.Uncovered); d != "" {
 		t.Error(d)
 	}
-	if _, err := advisory.Starter(fstest.MapFS{"npm/x.json": {Data: []byte("{")}}); err == nil {
+	if _, err := advisory.Starter(t.Context(), fstest.MapFS{"npm/x.json": {Data: []byte("{")}}); err == nil {
 		t.Error("a broken starter record is not told")
 	}
 }

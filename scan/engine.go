@@ -425,7 +425,7 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 			select {
 			case a := <-s.lanes[lane]:
 				if a.Done != nil {
-					j.rec.DiffID, j.rec.Entries, j.rec.Size = bulwark.Digest(a.Done.DiffID), a.Done.Entries, a.Done.Size
+					j.rec.finish(a.Done)
 					collected <- true
 					return
 				}
@@ -456,6 +456,9 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 	}
 	if ok = <-collected; !ok {
 		return n, keptEnd, false
+	}
+	if j.rec.plain {
+		j.rec.DiffID = j.sum
 	}
 	return n, keptEnd, ctx.Err() == nil
 }

@@ -38,7 +38,7 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 				j.rec, j.err = &record{}, nil
 				p.emit = func(a *answer) {
 					if a.Done != nil {
-						j.rec.DiffID, j.rec.Entries, j.rec.Size = bulwark.Digest(a.Done.DiffID), a.Done.Entries, a.Done.Size
+						j.rec.finish(a.Done)
 						return
 					}
 					// A parser in this process stays within its limits.
@@ -53,6 +53,9 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 				j.err = p.layer(ctx, io.TeeReader(src, sum), nil)
 				src.Close()
 				j.sum = bulwark.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+				if j.rec.plain {
+					j.rec.DiffID = j.sum
+				}
 				mu.Lock()
 				e.read += j.blob.Blob
 				if j.done != nil {

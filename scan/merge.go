@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -237,6 +238,11 @@ func together(pkgs []bulwark.Package) []bulwark.Package {
 			}
 		}
 		q.Dev = q.Dev && p.Dev
+		if !slices.Contains(strings.Split(q.By, ","), p.By) {
+			by := append(strings.Split(q.By, ","), p.By)
+			slices.Sort(by)
+			q.By = strings.Join(by, ",")
+		}
 		for _, l := range p.Licenses {
 			if !slices.Contains(q.Licenses, l) {
 				q.Licenses = append(q.Licenses, l)

@@ -64,7 +64,7 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 		p.gap(bulwark.Gap{Kind: kind, Path: f.Path, Detail: f.Detail, Hides: f.Ends})
 	})
 	p.flushHashes()
-	d := &done{Entries: stats.Entries, Size: stats.Size, DiffID: stats.DiffID}
+	d := &done{Entries: stats.Entries, Size: stats.Size, DiffID: stats.DiffID, Plain: stats.Whole && stats.Format == "tar"}
 	if err != nil {
 		d.Err = err.Error()
 	}

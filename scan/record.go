@@ -39,7 +39,8 @@ type record struct {
 	Whiteouts []string          `json:"whiteouts,omitempty"`
 	Opaques   []string          `json:"opaques,omitempty"`
 
-	results int // answers taken in
+	results int  // answers taken in
+	plain   bool // the blob is not compressed: its digest is the diff ID
 
 	hashes map[pathHash]struct{}
 	white  map[string]bool
@@ -79,6 +80,11 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.Opaques = append(r.Opaques, a.Opaques...)
 	}
 	return nil
+}
+
+// finish takes in the answer that ends a layer.
+func (r *record) finish(d *done) {
+	r.DiffID, r.Entries, r.Size, r.plain = bulwark.Digest(d.DiffID), d.Entries, d.Size, d.Plain
 }
 
 // maxKept bounds the file of kept content of all layers, bytes.

@@ -348,6 +348,9 @@ func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found *[
 	if err != nil {
 		return nil, fmt.Errorf("load checks: %w", err)
 	}
+	if !s.Secrets && r.Artifact.Kind != bulwark.KindSBOM {
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "secrets were not looked for"})
+	}
 	if r.Artifact.Image == nil {
 		return checks, nil
 	}

@@ -78,6 +78,7 @@ type done struct {
 	Entries int    `json:"entries"`
 	Size    int64  `json:"size"`
 	DiffID  string `json:"diffId"`
+	Plain   bool   `json:"plain,omitempty"` // read to its end and not compressed: the diff ID is the digest of the blob
 	Err     string `json:"err,omitempty"` // the stream could not be read
 }
 

@@ -484,8 +484,12 @@ func (b *Builder) idTable(order []uint32) tableWriter {
 
 // coldBlocks compresses the records in order.
 func (b *Builder) coldBlocks(order []uint32) (index, cold []byte, err error) {
+	level := zstd.SpeedBetterCompression
+	if len(order) < 1000 {
+		level = zstd.SpeedFastest // not worth the tables of a better one
+	}
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true),
-		zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(1<<20))
+		zstd.WithEncoderLevel(level), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, nil, err
 	}

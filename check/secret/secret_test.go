@@ -413,7 +413,7 @@ func TestConcurrent(t *testing.T) {
 		go func() {
 			n := 0
 			for range 50 {
-				got, err := c.Check(context.Background(), bulwark.MemoryFile("a.txt", 0o644, text))
+				got, err := c.Check(t.Context(), bulwark.MemoryFile("a.txt", 0o644, text))
 				if err == nil {
 					n += len(got)
 				}

@@ -39,7 +39,8 @@ type scanFlags struct {
 	platform, caFile       string
 	timeout, staleAfter    time.Duration
 	allowStarter, exitZero bool
-	noSecrets, noConfig    bool
+	secrets                string
+	noConfig               bool
 	parallel               int
 }
 
@@ -66,7 +67,7 @@ func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
 	f.DurationVar(&o.staleAfter, "stale-after", 7*24*time.Hour, "age of the database from which on the exit code is 3; 0 is never")
 	f.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 when the gate fails or the answer is not trustworthy")
-	f.BoolVar(&o.noSecrets, "no-secrets", false, "do not look for secrets")
+	f.StringVar(&o.secrets, "secrets", "auto", "look for secrets: on, off, auto (all but hosts, whose caches and sources would take minutes)")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
@@ -125,7 +126,7 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 	if err != nil {
 		return err
 	}
-	s, done, err := p.scanner(kind, o)
+	s, done, err := p.scanner(ctx, kind, o)
 	if err != nil {
 		return err
 	}
@@ -154,14 +155,14 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 }
 
 // scanner makes a scanner of what was typed. The caller calls done.
-func (p *program) scanner(kind bulwark.Kind, o *scanFlags) (s *scan.Scanner, done func(), err error) {
+func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) (s *scan.Scanner, done func(), err error) {
 	s = &scan.Scanner{
 		Tool:     bulwark.Tool{Name: "bulwark", Version: p.version},
 		Build:    p.build(),
 		Now:      p.now,
 		Stale:    24 * time.Hour,
 		Parallel: o.parallel,
-		Secrets:  !o.noSecrets, Config: !o.noConfig,
+		Config:   !o.noConfig,
 		Open: artifact.Options{
 			Kind: kind, From: o.from,
 			Images: oci.Opener{Env: p.env, UserAgent: "bulwark/" + p.version},
@@ -169,6 +170,15 @@ func (p *program) scanner(kind bulwark.Kind, o *scanFlags) (s *scan.Scanner, don
 				Platform: o.platform, PlainHTTP: o.plainHTTP, CAFile: o.caFile, Offline: o.offline, SkipDirs: o.skipDirs,
 			},
 		},
+	}
+	switch o.secrets {
+	case "on":
+		s.Secrets = true
+	case "auto":
+		s.Secrets = kind != bulwark.KindHost
+	case "off":
+	default:
+		return nil, nil, fmt.Errorf("--secrets %q: it is on, off or auto: %w", o.secrets, bulwark.ErrUsage)
 	}
 	if s.Gate, err = gate(o); err != nil {
 		return nil, nil, err
@@ -202,14 +212,14 @@ func (p *program) scanner(kind bulwark.Kind, o *scanFlags) (s *scan.Scanner, don
 	if s.Cache, err = p.results(o.place); err != nil {
 		fmt.Fprintf(p.stderr, "bulwark: nothing is kept for the next scan: %v\n", err)
 	}
-	if s.DB, err = p.database(o.place); err != nil {
+	if s.DB, err = p.database(ctx, o.place); err != nil {
 		return nil, nil, err
 	}
 	return s, func() { s.DB.Close() }, nil
 }
 
 // database opens the local database, or else the embedded starter set.
-func (p *program) database(l place) (*advisory.DB, error) {
+func (p *program) database(ctx context.Context, l place) (*advisory.DB, error) {
 	if dir, err := p.dbDir(l); err == nil {
 		db, err := advisory.Open(dir)
 		if err == nil || !errors.Is(err, bulwark.ErrNotFound) {
@@ -220,7 +230,7 @@ func (p *program) database(l place) (*advisory.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return advisory.Starter(records)
+	return advisory.Starter(ctx, records)
 }
 
 func gate(o *scanFlags) (policy.Gate, error) {

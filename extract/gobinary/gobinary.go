@@ -93,7 +93,7 @@ func (e Extractor) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Pack
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	goVersion, modules, err := read(&budget{ctx: ctx, r: f, left: maxRead}, f.Size)
+	goVersion, modules, err := read(&budget{done: ctx.Err, r: f, left: maxRead}, f.Size)
 	if err != nil {
 		return nil, fmt.Errorf("go build information of %q: %w", f.Path, err)
 	}
@@ -234,13 +234,13 @@ const maxRead = 96 << 20
 // A budget is a reader that stops after left bytes or when ctx is done. One
 // call of Extract owns it.
 type budget struct {
-	ctx  context.Context //nolint:containedctx // it lives as long as one call
+	done func() error // tells that the context is done
 	r    io.ReaderAt
 	left int64
 }
 
 func (b *budget) ReadAt(p []byte, off int64) (int, error) {
-	if err := b.ctx.Err(); err != nil {
+	if err := b.done(); err != nil {
 		return 0, err
 	}
 	if b.left -= int64(len(p)); b.left < 0 {

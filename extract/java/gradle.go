@@ -101,7 +101,7 @@ func (e GradleVerification) Extract(ctx context.Context, f *bulwark.File) ([]bul
 		_, err := f.Bytes(maxLock)
 		return nil, err
 	}
-	dec := xml.NewDecoder(cancelled{ctx, f.Reader()})
+	dec := xml.NewDecoder(cancelled{ctx.Err, f.Reader()})
 	l := newList(e.Name())
 	for {
 		t, err := dec.Token()

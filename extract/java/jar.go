@@ -106,8 +106,9 @@ func (w *walk) archive(ctx context.Context, r io.ReaderAt, size int64, path stri
 	if err != nil && ctx.Err() != nil {
 		return err
 	}
-	// What stands in a broken directory before the fault still counts.
-	w.identify(ctx, a, path, manifest, properties, poms)
+	// What stands in a broken directory before the fault still counts, but its
+	// name alone does not make a file a library.
+	w.identify(ctx, a, path, err == nil, manifest, properties, poms)
 	for _, e := range nested {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -167,8 +168,9 @@ func (w *walk) nested(ctx context.Context, a *archive, e entry, path string, dep
 	return w.archive(ctx, bytes.NewReader(data), int64(len(data)), path, depth)
 }
 
-// identify finds out what an archive is and what was shaded into it.
-func (w *walk) identify(ctx context.Context, a *archive, path string, manifest *entry, properties, poms []entry) {
+// identify finds out what an archive is and what was shaded into it. Only whole
+// archives are guessed from their name.
+func (w *walk) identify(ctx context.Context, a *archive, path string, whole bool, manifest *entry, properties, poms []entry) {
 	var carried []gav
 	told := map[string]bool{} // directories that have a pom.properties
 	for _, e := range properties {
@@ -227,7 +229,7 @@ func (w *walk) identify(ctx context.Context, a *archive, path string, manifest *
 	}
 	// A guess is not worth much beside facts: it counts if there are none, or if
 	// the group was told.
-	if own < 0 && self.version != "" && (len(carried) == 0 || sure && self.group != self.artifact) {
+	if whole && own < 0 && self.version != "" && (len(carried) == 0 || sure && self.group != self.artifact) {
 		w.l.add(self, path, 0, false, licenses)
 	}
 }

@@ -145,7 +145,7 @@ func (p *properties) UnmarshalXML(dec *xml.Decoder, start xml.StartElement) erro
 
 // parsePom reads a project. What was read before an error counts.
 func parsePom(ctx context.Context, data []byte) (pom, error) {
-	dec := xml.NewDecoder(cancelled{ctx, bytes.NewReader(data)})
+	dec := xml.NewDecoder(cancelled{ctx.Err, bytes.NewReader(data)})
 	dec.Entity = xml.HTMLEntity
 	dec.CharsetReader = charset
 	var p pom
@@ -158,12 +158,12 @@ func parsePom(ctx context.Context, data []byte) (pom, error) {
 
 // cancelled is a reader that ends with its context.
 type cancelled struct {
-	ctx context.Context //nolint:containedctx // it lives as long as one call
-	r   io.Reader
+	done func() error
+	r    io.Reader
 }
 
 func (c cancelled) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
+	if err := c.done(); err != nil {
 		return 0, err
 	}
 	return c.r.Read(p)

@@ -23,7 +23,7 @@ func indexByte(b []byte, c byte) int { return bytes.IndexByte(b, c) }
 // three short strings each are wanted, and because lines are. It is lenient: a
 // value that is skipped is not checked beyond its brackets and strings.
 type scanner struct {
-	ctx  context.Context //nolint:containedctx // it lives as long as one call
+	done func() error // tells that the context is done
 	data []byte
 	pos  int
 	// at and line are a place that has been counted to.
@@ -32,7 +32,7 @@ type scanner struct {
 }
 
 func newScanner(ctx context.Context, data []byte) *scanner {
-	return &scanner{ctx: ctx, data: bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), line: 1}
+	return &scanner{done: ctx.Err, data: bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), line: 1}
 }
 
 // lineOf gives the line of a position that is not before the last one asked for.
@@ -198,8 +198,10 @@ func (s *scanner) members(open, shut byte, member func(key string, pos int) erro
 		return nil
 	}
 	for {
-		if s.keys++; s.keys%checkEvery == 0 && s.ctx.Err() != nil {
-			return s.ctx.Err()
+		if s.keys++; s.keys%checkEvery == 0 {
+			if err := s.done(); err != nil {
+				return err
+			}
 		}
 		key, pos := "", s.pos
 		if open == '{' {

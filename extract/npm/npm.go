@@ -21,7 +21,7 @@ const (
 	ecosystem = "npm"
 	// maxLock bounds a lock file, bytes. A monorepo with 20,000 packages has
 	// about 10 MiB.
-	maxLock = 64 << 20
+	maxLock = 32 << 20
 	// maxName bounds a name or version, bytes. The registry allows 214 for names.
 	maxName = 512
 	// checkEvery says how often a loop over input asks whether it should go on.

@@ -24,7 +24,7 @@ const (
 	// ecosystem is OSV's name.
 	ecosystem = "Packagist"
 	// maxFile bounds a file, bytes. Large projects have some megabytes.
-	maxFile = 64 << 20
+	maxFile = 32 << 20
 	// maxName bounds a name or version, bytes.
 	maxName = 256
 )

@@ -22,7 +22,7 @@ const (
 	ecosystem = "PyPI"
 	// maxLock bounds a lock or requirements file, bytes. Large ones, with a hash
 	// for every wheel, have some megabytes.
-	maxLock = 64 << 20
+	maxLock = 32 << 20
 	// maxName bounds a name or version, bytes.
 	maxName = 256
 	// maxLine bounds a line that is looked into, bytes.

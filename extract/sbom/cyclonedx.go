@@ -71,7 +71,7 @@ func (b *bill) component(c *component, depth int) error {
 	if depth > maxDepth {
 		return nil
 	}
-	if err := b.ctx.Err(); err != nil {
+	if err := b.done(); err != nil {
 		return err
 	}
 	switch c.Type {

@@ -50,7 +50,8 @@ func (b *bill) pkg(it *item) (p bulwark.Package, ok bool) {
 		Arch: clean(u.Qualifiers.Map()["arch"]), By: name,
 	}
 	if n := it.own; n != nil && n.Ecosystem != "" {
-		// A bill of ours: nothing is guessed.
+		// A bill of ours: nothing is guessed, and findings keep their subject.
+		p.PURL = clean(it.purl)
 		p.Name, p.Version, p.Ecosystem = it.name, it.version, n.Ecosystem
 		p.Source, p.SourceVersion, p.Arch, p.Module, p.Owner = n.Source, n.SourceVersion, n.Arch, n.Module, n.Owner
 	} else {
@@ -69,7 +70,7 @@ func (b *bill) pkg(it *item) (p bulwark.Package, ok bool) {
 	if len(p.Where) == 0 {
 		p.Where = []bulwark.Location{{Path: b.path}}
 	}
-	return p, p.Name != ""
+	return p, p.Name != "" && strings.HasPrefix(p.PURL, "pkg:")
 }
 
 // guess works out what advisories call the package.

@@ -60,8 +60,8 @@ func Read(ctx context.Context, f *bulwark.File) (bulwark.Inventory, error) {
 	if f.Size > maxFile {
 		return bulwark.Inventory{}, fmt.Errorf("read %q: %d bytes, limit %d: %w", f.Path, f.Size, int64(maxFile), bulwark.ErrTooLarge)
 	}
-	b := &bill{ctx: ctx, path: f.Path, described: map[string]bool{}}
-	err := b.read(bufio.NewReaderSize(reader{ctx, f.Reader()}, 32<<10))
+	b := &bill{done: ctx.Err, path: f.Path, described: map[string]bool{}}
+	err := b.read(bufio.NewReaderSize(reader{ctx.Err, f.Reader()}, 32<<10))
 	inv := b.inventory()
 	switch {
 	case err != nil:
@@ -75,12 +75,12 @@ func Read(ctx context.Context, f *bulwark.File) (bulwark.Inventory, error) {
 
 // reader ends with its context.
 type reader struct {
-	ctx context.Context //nolint:containedctx // it lives as long as one call
-	r   io.Reader
+	done func() error
+	r    io.Reader
 }
 
 func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
+	if err := r.done(); err != nil {
 		return 0, err
 	}
 	return r.r.Read(p)
@@ -89,7 +89,7 @@ func (r reader) Read(p []byte) (int, error) {
 // A bill is what has been read so far. The order of the parts in a file is not
 // fixed, so they are judged at the end.
 type bill struct {
-	ctx       context.Context //nolint:containedctx // it lives as long as one call
+	done      func() error // tells that the context is done
 	path      string
 	format    string // "CycloneDX" or "SPDX"
 	items     []item
@@ -221,7 +221,7 @@ func (b *bill) members(d *json.Decoder, yield func(key string) error) error {
 		return nil
 	}
 	for d.More() {
-		if err := b.ctx.Err(); err != nil {
+		if err := b.done(); err != nil {
 			return err
 		}
 		key, err := d.Token()
@@ -251,7 +251,7 @@ func each[T any](b *bill, d *json.Decoder, yield func(*T) error) error {
 		return nil
 	}
 	for d.More() {
-		if err := b.ctx.Err(); err != nil {
+		if err := b.done(); err != nil {
 			return err
 		}
 		var v T

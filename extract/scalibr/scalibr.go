@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package scalibr reads lock files of ecosystems that are rare in containers by
-// the extractors of google/osv-scalibr: Conan, Dart, Elixir, Swift, R, Haskell,
-// Bun and Julia. It knows how to hand a file to them and how to take what they
+// the extractors of google/osv-scalibr: Conan, Elixir, Swift, R, Haskell, Bun
+// and Julia. It knows how to hand a file to them and how to take what they
 // say; formats that are met often, and all that is met in images, have readers
 // of their own, because linking scalibr costs each process some 4 MB of code
 // and 2 ms of start.
@@ -25,7 +25,6 @@ import (
 	"github.com/google/osv-scalibr/extractor"
 	"github.com/google/osv-scalibr/extractor/filesystem"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/cpp/conanlock"
-	"github.com/google/osv-scalibr/extractor/filesystem/language/dart/pubspec"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/elixir/mixlock"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/haskell/cabal"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/haskell/stacklock"
@@ -67,14 +66,13 @@ func Formats() []Format {
 		{"conan-lock", "conan.lock", packageurl.TypeConan, "ConanCenter", func() (filesystem.Extractor, error) { return conanlock.New(nil) }},
 		{"julia-manifest", "Manifest.toml", packageurl.TypeJulia, "Julia", func() (filesystem.Extractor, error) { return manifesttoml.New(nil) }},
 		{"mix-lock", "mix.lock", packageurl.TypeHex, "Hex", func() (filesystem.Extractor, error) { return &mixlock.Extractor{}, nil }},
-		{"pubspec-lock", "pubspec.lock", packageurl.TypePub, "Pub", func() (filesystem.Extractor, error) { return pubspec.New(nil) }},
 		{"renv-lock", "renv.lock", packageurl.TypeCran, "CRAN", func() (filesystem.Extractor, error) { return renvlock.New(nil) }},
 		{"stack-lock", "stack.yaml.lock", packageurl.TypeHackage, "Hackage", func() (filesystem.Extractor, error) { return &stacklock.Extractor{}, nil }},
 		{"swift-resolved", "Package.resolved", packageurl.TypeSwift, "SwiftURL", func() (filesystem.Extractor, error) { return &packageresolved.Extractor{}, nil }},
 	}
 }
 
-// Name gives the format's name, "pubspec-lock" or the like.
+// Name gives the format's name, "conan-lock" or the like.
 func (t Format) Name() string { return t.name }
 
 // Wants tells whether p is a lock file of the format.

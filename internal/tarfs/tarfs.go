@@ -64,7 +64,8 @@ type Stats struct {
 	Entries int
 	Size    int64  // bytes of the uncompressed stream
 	Blob    int64  // bytes as stored
-	DiffID  string // "sha256:…" of the uncompressed stream
+	DiffID  string // "sha256:…" of the uncompressed stream; "" for format "tar", where it is that of the bytes read, and for a stream that was not read to its end
+	Whole   bool   // it was read to its end
 	Format  string // "tar", "gzip", "zstd", "bzip2"
 }
 
@@ -144,7 +145,10 @@ func (w *walker) run(r io.Reader) (s Stats, err error) {
 		return s, cerr
 	}
 	defer plain.Close()
-	w.out = counter{r: plain, sum: sha256.New(), at: w.bounds}
+	w.out = counter{r: plain, at: w.bounds}
+	if format != "tar" { // whoever reads a plain blob hashes it already
+		w.out.sum = sha256.New()
+	}
 
 	// Reads of this size keep hashing and copying in the second-level cache.
 	buffered := &skipper{Reader: bufio.NewReaderSize(&w.out, 128<<10)}
@@ -171,7 +175,10 @@ func (w *walker) run(r io.Reader) (s Stats, err error) {
 		return s, err
 	}
 	s.Blob = w.in.n
-	s.DiffID = "sha256:" + hex.EncodeToString(w.out.sum.Sum(nil))
+	s.Whole = true
+	if w.out.sum != nil {
+		s.DiffID = "sha256:" + hex.EncodeToString(w.out.sum.Sum(nil))
+	}
 	return s, nil
 }
 
