@@ -22,7 +22,6 @@ import (
 	"github.com/bulwark-sec/bulwark/extract/ruby"
 	"github.com/bulwark-sec/bulwark/extract/rust"
 	"github.com/bulwark-sec/bulwark/extract/sbom"
-	"github.com/bulwark-sec/bulwark/extract/scalibr"
 )
 
 // installed lists the extractors of what is installed: they look at what a
@@ -44,7 +43,7 @@ func installed() []Extractor {
 // manifests. They run where sources are, not on images and hosts, whose lock
 // files mostly belong to tests and examples of something installed.
 func declared() []Extractor {
-	list := []Extractor{
+	return []Extractor{
 		dotnet.PackagesConfig{},
 		dotnet.PackagesLock{},
 		gomod.Extractor{},
@@ -61,10 +60,6 @@ func declared() []Extractor {
 		ruby.GemfileLock{},
 		rust.CargoLock{},
 	}
-	for _, f := range scalibr.Formats() {
-		list = append(list, f)
-	}
-	return list
 }
 
 // databases lists the readers of operating systems' package databases.

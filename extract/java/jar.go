@@ -95,7 +95,7 @@ func (w *walk) archive(ctx context.Context, r io.ReaderAt, size int64, path stri
 			if manifest == nil {
 				manifest = &e
 			}
-		case strings.HasSuffix(e.name, "/pom.properties"):
+		case base(e.name) == "pom.properties":
 			properties = append(properties, e)
 		case strings.HasSuffix(e.name, "/pom.xml"):
 			poms = append(poms, e)
@@ -134,10 +134,12 @@ func wanted(name []byte) bool {
 		if bytes.EqualFold(name, []byte("META-INF/MANIFEST.MF")) {
 			return true
 		}
-		if bytes.HasPrefix(name, []byte("META-INF/maven/")) &&
-			(bytes.HasSuffix(name, []byte("/pom.properties")) || bytes.HasSuffix(name, []byte("/pom.xml"))) {
+		if bytes.HasPrefix(name, []byte("META-INF/maven/")) && bytes.HasSuffix(name, []byte("/pom.xml")) {
 			return true
 		}
+	}
+	if file := []byte("pom.properties"); bytes.HasSuffix(name, file) && (len(name) == len(file) || name[len(name)-len(file)-1] == '/') {
+		return true // usually in META-INF/maven, but some builders move it
 	}
 	switch name[len(name)-1] | 0x20 { // spares the conversion of most names
 	case 'r', 'i', 'g':

@@ -98,36 +98,27 @@ func noEnd(err error) error {
 	return err
 }
 
-// A LockTOML reads the lock files that are written as TOML: of Poetry, PDM, uv,
+// LockTOML reads the lock files that are written as TOML: of Poetry, PDM and uv,
 // and those of PEP 751 (https://peps.python.org/pep-0751/). The tools write them
 // with one key in each line and one table for each package, which is what is
-// understood. The zero value reads nothing; see PoetryLock and the others.
-type LockTOML struct {
-	name, file string
-}
+// understood. Its zero value is ready to use.
+type LockTOML struct{}
 
-// PoetryLock reads poetry.lock.
-func PoetryLock() LockTOML { return LockTOML{"poetry-lock", "poetry.lock"} }
+// Name gives "python-lock".
+func (LockTOML) Name() string { return "python-lock" }
 
-// UVLock reads uv.lock.
-func UVLock() LockTOML { return LockTOML{"uv-lock", "uv.lock"} }
-
-// PDMLock reads pdm.lock.
-func PDMLock() LockTOML { return LockTOML{"pdm-lock", "pdm.lock"} }
-
-// Pylock reads pylock.toml and its named forms, pylock.NAME.toml.
-func Pylock() LockTOML { return LockTOML{"pylock", "pylock.toml"} }
-
-// Name gives "poetry-lock", "uv-lock", "pdm-lock" or "pylock".
-func (t LockTOML) Name() string { return t.name }
-
-// Wants tells whether p is the lock file.
-func (t LockTOML) Wants(p string, st bulwark.Stat) bool {
-	b := base(p)
-	if st.Mode&fs.ModeType != 0 || t.file == "" {
+// Wants tells whether p is poetry.lock, pdm.lock, uv.lock, pylock.toml or
+// pylock.NAME.toml.
+func (LockTOML) Wants(p string, st bulwark.Stat) bool {
+	if st.Mode&fs.ModeType != 0 {
 		return false
 	}
-	return b == t.file || t.name == "pylock" && strings.HasPrefix(b, "pylock.") && strings.HasSuffix(b, ".toml")
+	switch b := base(p); b {
+	case "poetry.lock", "pdm.lock", "uv.lock", "pylock.toml":
+		return true
+	default:
+		return strings.HasPrefix(b, "pylock.") && strings.HasSuffix(b, ".toml")
+	}
 }
 
 // Extract gives the locked distributions. The project itself and directories
@@ -142,7 +133,7 @@ func (t LockTOML) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Packa
 	r := &tomlReader{}
 	err = lines(ctx, data, r.line)
 	needed := r.needed()
-	l := newList(f, t.name)
+	l := newList(f, t.Name())
 	for _, p := range r.packages {
 		if p.own {
 			continue

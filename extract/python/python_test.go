@@ -27,7 +27,7 @@ type extractor interface {
 	Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error)
 }
 
-var extractors = []extractor{python.Installed{}, python.Requirements{}, python.PipfileLock{}, python.PoetryLock(), python.UVLock(), python.PDMLock(), python.Pylock()}
+var extractors = []extractor{python.Installed{}, python.Requirements{}, python.PipfileLock{}, python.LockTOML{}}
 
 // describe writes one line for each package and one for the error.
 func describe(pkgs []bulwark.Package, err error) string {
@@ -109,7 +109,7 @@ func TestKit(t *testing.T) {
 		if seeds[e.Name()] == nil {
 			seeds[e.Name()] = map[string][]byte{}
 		}
-		if len(seeds[e.Name()]) < 3 {
+		if len(seeds[e.Name()]) < 4 {
 			seeds[e.Name()][path] = data
 		}
 	})
