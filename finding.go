@@ -39,8 +39,13 @@ type Finding struct {
 }
 
 // FindingID names a finding by class, rule and subject, so that it keeps its
-// name from scan to scan: 16 hexadecimal digits of a SHA-256.
+// name from scan to scan: 16 hexadecimal digits of a SHA-256. A subject that is a
+// digest is the artifact itself and does not count, for it is another one after
+// every build.
 func FindingID(class Class, rule, subject string) string {
+	if Digest(subject).Valid() {
+		subject = ""
+	}
 	sum := sha256.Sum256([]byte(string(class) + "\x00" + rule + "\x00" + subject))
 	return hex.EncodeToString(sum[:8])
 }

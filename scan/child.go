@@ -77,20 +77,22 @@ type answers struct {
 	mu  sync.Mutex
 	w   *bufio.Writer
 	enc *json.Encoder
+	n   int // bytes written
 }
 
 func newAnswers(w io.Writer) *answers {
-	b := bufio.NewWriterSize(w, 64<<10)
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	return &answers{w: b, enc: enc}
+	a := &answers{w: bufio.NewWriterSize(w, 64<<10)}
+	a.enc = json.NewEncoder(a)
+	a.enc.SetEscapeHTML(false)
+	return a
 }
 
 // put writes one answer; the ones that end something are sent at once. An answer
 // that cannot be written has no reader any more.
-func (a *answers) put(ans *answer) {
+func (a *answers) put(ans *answer) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	before := a.n
 	if err := a.enc.Encode(ans); err != nil {
 		os.Exit(1)
 	}
@@ -99,6 +101,13 @@ func (a *answers) put(ans *answer) {
 			os.Exit(1)
 		}
 	}
+	return a.n - before
+}
+
+// Write counts what the encoder writes.
+func (a *answers) Write(p []byte) (int, error) {
+	a.n += len(p)
+	return a.w.Write(p)
 }
 
 func (c *child) serve(ctx context.Context, in io.Reader) error {
@@ -127,7 +136,7 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 			c.lanes[cmd.Layer.Lane].jobs <- cmd.Layer
 		case cmd.Merge != nil && len(c.lanes) > 0:
 			p := c.lanes[0].parser // merges come when no layer is being read
-			p.emit = func(a *answer) { a.Lane = -1; c.out.put(a) }
+			p.emit = func(a *answer) int { a.Lane = -1; return c.out.put(a) }
 			if err := p.merge(ctx, cmd.Merge); err != nil {
 				return err
 			}
@@ -150,7 +159,7 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 		l.parser = parser{
 			parsers: set, lim: lim,
 			spill: c.inherited.Files[fileSpill+i], kept: c.inherited.Files[fileKept], free: &c.free,
-			emit: func(a *answer) { a.Lane = i; c.out.put(a) },
+			emit: func(a *answer) int { a.Lane = i; return c.out.put(a) },
 			at:   func(path string) { l.looking(status, i, path) },
 		}
 		c.lanes = append(c.lanes, l)

@@ -183,6 +183,7 @@ func (s *session) demux() {
 			s.Kill()
 			return
 		}
+		a.size = len(line)
 		switch {
 		case a.Hung != "":
 			s.hung = a.Hung
@@ -469,6 +470,8 @@ type merged struct {
 	Packages []bulwark.Package `json:"packages,omitempty"`
 	Gaps     []bulwark.Gap     `json:"gaps,omitempty"`
 	Owners   map[string]string `json:"owners,omitempty"`
+
+	size int // bytes of the answers
 }
 
 func (m *merged) add(a *answer) {
@@ -513,7 +516,7 @@ func (e *engine) merge(ctx context.Context, cmd mergeCommand) (merged, error) {
 			if a.Done != nil {
 				return m, nil
 			}
-			if len(m.Packages)+len(m.Gaps)+len(m.Owners) > 2*e.plan.Limits.Or(limit.Default()).Results {
+			if m.size += a.size; m.size > 2*maxAnswers {
 				s.bad = fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
 				return fail(e.died(ctx))
 			}

@@ -36,13 +36,14 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 			p := &parser{parsers: set, lim: lim, spill: e.spills[lane], kept: e.kept, free: &free, at: func(string) {}}
 			for j := range queue {
 				j.rec, j.err = &record{}, nil
-				p.emit = func(a *answer) {
+				p.emit = func(a *answer) int {
 					if a.Done != nil {
 						j.rec.finish(a.Done)
-						return
+						return 0
 					}
 					// A parser in this process stays within its limits.
 					_ = j.rec.add(a, lim)
+					return 0
 				}
 				src, err := j.blob.Open(ctx)
 				if err != nil {
@@ -76,6 +77,6 @@ func (e *engine) mergeInProcess(ctx context.Context, cmd mergeCommand) (merged, 
 	if err != nil {
 		return m, err
 	}
-	p := &parser{parsers: set, lim: e.plan.Limits.Or(limit.Default()), kept: e.kept, at: func(string) {}, emit: func(a *answer) { m.add(a) }}
+	p := &parser{parsers: set, lim: e.plan.Limits.Or(limit.Default()), kept: e.kept, at: func(string) {}, emit: func(a *answer) int { m.add(a); return 0 }}
 	return m, p.merge(ctx, &cmd)
 }

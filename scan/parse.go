@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,7 +34,7 @@ type parser struct {
 	kept  *os.File      // for package databases, shared by all lanes
 	free  *atomic.Int64 // first free offset of kept
 	at    func(path string)
-	emit  func(*answer)
+	emit  func(*answer) int // gives the bytes that the answer takes
 
 	ctx     context.Context
 	buf     []byte
@@ -43,7 +42,11 @@ type parser struct {
 	hashes  []byte
 	seen    map[string]bool // files that gave something in this layer
 	skip    []string
-	results int
+	results int // packages, findings and paths so far
+	spent   int // bytes of answers so far
+	gaps    int // told so far
+	hidden  int // gaps not told one by one, and whether one of them hides packages
+	hides   bool
 	keptLen int64
 	wantE   []extract.Extractor
 	wantC   []check.Check
@@ -52,7 +55,8 @@ type parser struct {
 // layer reads one stream to its end and emits what is in it.
 func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 	p.ctx, p.skip, p.seen = ctx, skip, map[string]bool{}
-	p.hashes, p.results, p.keptLen = p.hashes[:0], 0, 0
+	p.hashes, p.keptLen = p.hashes[:0], 0
+	p.restart()
 	stats, err := tarfs.Walk(ctx, r, p.lim, p.visit, func(f tarfs.Fault) {
 		kind := bulwark.GapMalformed
 		switch {
@@ -64,6 +68,7 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 		p.gap(bulwark.Gap{Kind: kind, Path: f.Path, Detail: f.Detail, Hides: f.Ends})
 	})
 	p.flushHashes()
+	p.summary()
 	d := &done{Entries: stats.Entries, Size: stats.Size, DiffID: stats.DiffID, Plain: stats.Whole && stats.Format == "tar"}
 	if err != nil {
 		d.Err = err.Error()
@@ -72,21 +77,51 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 	return err
 }
 
-// gap emits a gap; beyond the limit on results only the ones that hide packages
-// still count, and the last one says so.
+// restart forgets what was counted for the last command.
+func (p *parser) restart() {
+	p.results, p.spent, p.gaps, p.hidden, p.hides = 0, 0, 0, 0, false
+}
+
+// maxGaps is how many gaps of one layer are told one by one; the rest are
+// counted. A layer can have as many faults as it has entries.
+const maxGaps = 500
+
 func (p *parser) gap(g bulwark.Gap) {
-	if p.room() {
-		p.emit(&answer{Gap: &g})
+	if p.gaps++; p.gaps > maxGaps {
+		p.hidden++
+		p.hides = p.hides || g.Hides
+		return
+	}
+	p.spent += p.emit(&answer{Gap: &g})
+}
+
+// summary tells how many gaps were not told.
+func (p *parser) summary() {
+	if p.hidden > 0 {
+		p.emit(&answer{Gap: &bulwark.Gap{Kind: bulwark.GapLimit, Hides: p.hides, Detail: fmt.Sprintf("%d more faults of this layer are not listed", p.hidden)}})
 	}
 }
 
 // room counts one result and tells whether it may still be emitted.
 func (p *parser) room() bool {
 	p.results++
-	if p.results == p.lim.Results+1 {
-		p.emit(&answer{Gap: &bulwark.Gap{Kind: bulwark.GapLimit, Hides: true, Detail: fmt.Sprintf("more than %d results in one layer: the rest is left out", p.lim.Results)}})
+	if p.results <= p.lim.Results && p.spent <= maxAnswers {
+		return true
 	}
-	return p.results <= p.lim.Results
+	if p.results >= 0 {
+		p.results = -1 << 40 // told once
+		p.emit(&answer{Gap: &bulwark.Gap{Kind: bulwark.GapLimit, Hides: true, Detail: "more results in one layer than are taken: the rest is left out"}})
+	}
+	return false
+}
+
+// tell emits an answer that counts as a result, if there is room.
+func (p *parser) tell(a *answer) bool {
+	if p.results < 0 || !p.room() {
+		return false
+	}
+	p.spent += p.emit(a)
+	return true
 }
 
 // A pathHash stands for a path in the record of a layer. Sixteen bytes of
@@ -113,14 +148,10 @@ func (p *parser) flushHashes() {
 func (p *parser) visit(e *tarfs.Entry, content io.Reader) error {
 	switch e.Type {
 	case tarfs.Whiteout:
-		if p.room() {
-			p.emit(&answer{Whiteouts: []string{e.Path}})
-		}
+		p.tell(&answer{Whiteouts: []string{e.Path}})
 		return nil
 	case tarfs.Opaque:
-		if p.room() {
-			p.emit(&answer{Opaques: []string{e.Path}})
-		}
+		p.tell(&answer{Opaques: []string{e.Path}})
 		return nil
 	}
 	h := hashPath(e.Path, e.Type == tarfs.Dir)
@@ -135,8 +166,8 @@ func (p *parser) visit(e *tarfs.Entry, content io.Reader) error {
 	case tarfs.Regular:
 		return p.file(e, content)
 	case tarfs.Symlink, tarfs.Hardlink, tarfs.Special:
-		if wanted, needed := p.database(e.Path, bulwark.Stat{Size: 1, Mode: 0o644}); wanted && p.room() {
-			p.emit(&answer{Link: &keptLink{Path: e.Path, Target: target(e), Needed: needed}})
+		if wanted, needed := p.database(e.Path, bulwark.Stat{Size: 1, Mode: 0o644}); wanted {
+			p.tell(&answer{Link: &keptLink{Path: e.Path, Target: target(e), Needed: needed}})
 		}
 	}
 	return nil
@@ -297,7 +328,7 @@ func (p *parser) keep(f *bulwark.File) {
 		return
 	}
 	p.seen[f.Path] = true
-	p.emit(&answer{Kept: &keptFile{Path: f.Path, Off: off, Size: f.Size}})
+	p.tell(&answer{Kept: &keptFile{Path: f.Path, Off: off, Size: f.Size}})
 }
 
 // guard runs one parser over one file: a panic or an error becomes a gap.
@@ -323,9 +354,6 @@ func safely(ctx context.Context, run func(context.Context) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("the parser gave up: %v", v)
-			if os.Getenv("GOTRACEBACK") == "all" {
-				debug.PrintStack()
-			}
 		}
 	}()
 	return run(ctx)
@@ -348,15 +376,14 @@ func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.Fi
 		pkgs, err = x.Extract(ctx, f)
 	}
 	for i := range pkgs {
-		if !p.room() {
-			break
-		}
 		pkg := &pkgs[i]
 		if len(pkg.Where) == 0 {
 			pkg.Where = []bulwark.Location{{Path: f.Path}}
 		}
 		p.seen[f.Path] = true
-		p.emit(&answer{Package: pkg})
+		if !p.tell(&answer{Package: pkg}) {
+			break
+		}
 	}
 	return err
 }
@@ -364,17 +391,17 @@ func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.Fi
 func (p *parser) check(ctx context.Context, c check.Check, f *bulwark.File) error {
 	found, err := c.Check(ctx, f)
 	for i := range found {
-		if !p.room() {
+		if !p.tell(&answer{Finding: &found[i]}) {
 			break
 		}
-		p.emit(&answer{Finding: &found[i]})
 	}
 	return err
 }
 
 // merge answers a mergeCommand.
 func (p *parser) merge(ctx context.Context, m *mergeCommand) error {
-	p.ctx, p.results = ctx, 0
+	p.ctx = ctx
+	p.restart()
 	fsys := newKeptFS(p.kept, m.Files)
 	sys, gaps := extract.OS(fsys)
 	if m.Last {
@@ -408,10 +435,9 @@ func (p *parser) merge(ctx context.Context, m *mergeCommand) error {
 					}
 				}
 				pkg.Files = nil
-				if !p.room() {
+				if !p.tell(&answer{Package: pkg}) {
 					break
 				}
-				p.emit(&answer{Package: pkg})
 			}
 			return err
 		})
@@ -429,6 +455,7 @@ func (p *parser) merge(ctx context.Context, m *mergeCommand) error {
 	if len(owners) > 0 {
 		p.emit(&answer{Owners: owners})
 	}
+	p.summary()
 	p.emit(&answer{Done: &done{}})
 	return ctx.Err()
 }

@@ -28,6 +28,7 @@ type parsers struct {
 	extractors []extract.Extractor
 	databases  []extract.Database
 	checks     []check.Check
+	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
 
 func (p plan) parsers(kind bulwark.Kind) (parsers, error) {
@@ -36,15 +37,30 @@ func (p plan) parsers(kind bulwark.Kind) (parsers, error) {
 		out.extractors = extract.Extractors(kind)
 		out.databases = extract.Databases(kind)
 	}
-	if kind == bulwark.KindSBOM {
-		return out, nil
-	}
-	set, err := check.Load(p.Secrets, p.Config && kind == bulwark.KindImage)
+	files := kind != bulwark.KindSBOM
+	set, err := check.Load(files && p.Secrets, files && p.Config && kind == bulwark.KindImage)
 	if err != nil {
 		return out, fmt.Errorf("load checks: %w", err)
 	}
-	out.checks = set.Checks
+	out.set, out.checks = set, set.Checks
 	return out, nil
+}
+
+// hides tells whether packages stay hidden when the file cannot be read: a file
+// that declares packages by its name alone, which executables do not.
+func (p *parsers) hides(path string) bool {
+	st := bulwark.Stat{Size: 1, Mode: 0o644}
+	for _, d := range p.databases {
+		if o, ok := d.(extract.Partial); d.Wants(path, st) && (!ok || !o.Optional(path)) {
+			return true
+		}
+	}
+	for _, e := range p.extractors {
+		if _, headed := e.(extract.Headed); !headed && e.Wants(path, st) {
+			return true
+		}
+	}
+	return false
 }
 
 // wants tells whether any parser would look at the file, by name and Stat.
@@ -67,19 +83,17 @@ func (p *parsers) wants(path string, st bulwark.Stat) bool {
 	return extract.IsRelease(path)
 }
 
-// key names the extractor set: which parsers, which rules, which limits.
-func (p plan) key(kind bulwark.Kind, build string) string {
+// key names the extractor set: which parsers, which limits, which build of them.
+func (p plan) key(kind bulwark.Kind, build string, set *parsers) string {
 	var names []string
-	if set, err := p.parsers(kind); err == nil {
-		for _, x := range set.extractors {
-			names = append(names, x.Name())
-		}
-		for _, x := range set.databases {
-			names = append(names, x.Name())
-		}
-		for _, x := range set.checks {
-			names = append(names, x.Name())
-		}
+	for _, x := range set.extractors {
+		names = append(names, x.Name())
+	}
+	for _, x := range set.databases {
+		names = append(names, x.Name())
+	}
+	for _, x := range set.checks {
+		names = append(names, x.Name())
 	}
 	b, err := json.Marshal(struct {
 		plan

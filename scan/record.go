@@ -39,8 +39,8 @@ type record struct {
 	Whiteouts []string          `json:"whiteouts,omitempty"`
 	Opaques   []string          `json:"opaques,omitempty"`
 
-	results int  // answers taken in
-	plain   bool // the blob is not compressed: its digest is the diff ID
+	size  int  // bytes of the answers taken in
+	plain bool // the blob is not compressed: its digest is the diff ID
 
 	hashes map[pathHash]struct{}
 	white  map[string]bool
@@ -50,9 +50,11 @@ type record struct {
 // add takes in one answer of the child. More than a child within its limits could
 // say is an error.
 func (r *record) add(a *answer, lim limit.Limits) error {
-	r.results++
-	// Each path hash is an entry, and comes in blocks; each result is counted.
-	if r.results > 2*lim.Results+1000 || len(r.Hashes)/len(pathHash{}) > lim.Entries {
+	if a.Hashes == nil {
+		r.size += a.size
+	}
+	// Each path hash is an entry. A child stays below half of the rest.
+	if r.size > 2*maxAnswers || len(r.Hashes)/len(pathHash{}) > lim.Entries+hashBlock {
 		return fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
 	}
 	if k := a.Kept; k != nil && (k.Off < 0 || k.Size < 0 || k.Size > lim.Kept || k.Off > maxKept-k.Size) {

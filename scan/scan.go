@@ -70,24 +70,31 @@ type Progress struct {
 func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, error) {
 	start := s.now()
 	s.tell(Progress{Phase: "open"})
-	tree, err := s.open(ctx, target)
+	kind, err := artifact.Guess(target, s.Open)
+	if err != nil {
+		return nil, err
+	}
+	set, err := s.plan().parsers(kind)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := s.open(ctx, target, &set)
 	if err != nil {
 		return nil, err
 	}
 	defer tree.Close()
 
-	r, found, err := s.inventory(ctx, tree)
+	r, found, err := s.inventory(ctx, tree, &set)
 	if err != nil {
 		return nil, err
 	}
-	checks, err := s.configuration(ctx, r, &found)
-	if err != nil {
+	if found, err = s.configuration(ctx, r, found, set.set); err != nil {
 		return nil, err
 	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
-	if err := s.judge(ctx, r, found, checks.Rules()); err != nil {
+	if err := s.judge(ctx, r, found, set.set.Rules()); err != nil {
 		return nil, err
 	}
 	r.Scan.DurationMS = s.now().Sub(start).Milliseconds()
@@ -128,27 +135,19 @@ func (s *Scanner) plan() plan {
 	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Limits: s.Limits.Or(limit.Default())}
 }
 
-func (s *Scanner) open(ctx context.Context, target string) (*bulwark.Tree, error) {
+func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {
 	o := s.Open
-	kind, err := artifact.Guess(target, o)
-	if err != nil {
-		return nil, err
-	}
-	set, err := s.plan().parsers(kind)
-	if err != nil {
-		return nil, err
-	}
 	o.Wants = set.wants
 	return artifact.Open(ctx, target, o)
 }
 
 // inventory reads what tree holds: the part of the road that is a function of
 // content alone.
-func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree) (*bulwark.Report, []bulwark.Finding, error) {
+func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parsers) (*bulwark.Report, []bulwark.Finding, error) {
 	r := &bulwark.Report{Schema: bulwark.ReportSchema, Artifact: tree.Artifact}
 	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), !s.InProcessUnsafe
 	p := s.plan()
-	planKey := p.key(tree.Artifact.Kind, cmp.Or(s.Build, s.Tool.Version))
+	planKey := p.key(tree.Artifact.Kind, cmp.Or(s.Build, s.Tool.Version), set)
 	layers := make([]bulwark.Layer, len(tree.Layers))
 	for i, b := range tree.Layers {
 		layers[i] = b.Layer
@@ -196,8 +195,13 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree) (*bulwark.R
 	}
 	inv.Gaps = slices.Concat(tree.Gaps, r.Inventory.Gaps, inv.Gaps, extra)
 	for _, b := range tree.Layers {
-		if b.Gaps != nil {
-			inv.Gaps = append(inv.Gaps, b.Gaps()...)
+		if b.Gaps == nil {
+			continue
+		}
+		for _, g := range b.Gaps() {
+			// Who walks a tree does not know what its files mean.
+			g.Hides = g.Hides || g.Kind == bulwark.GapUnreadable && g.Path != "" && set.hides(g.Path)
+			inv.Gaps = append(inv.Gaps, g)
 		}
 	}
 	r.Inventory, r.Scan.Bytes = inv, e.read
@@ -342,29 +346,23 @@ func verify(want bulwark.Layer, j *job) error {
 
 // configuration checks what an image's configuration says, and takes the secrets
 // out of what the report repeats of it.
-func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found *[]bulwark.Finding) (*check.Set, error) {
-	image := r.Artifact.Kind == bulwark.KindImage
-	checks, err := check.Load(s.Secrets, s.Config && image)
-	if err != nil {
-		return nil, fmt.Errorf("load checks: %w", err)
-	}
+func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found []bulwark.Finding, checks *check.Set) ([]bulwark.Finding, error) {
 	if !s.Secrets && r.Artifact.Kind != bulwark.KindSBOM {
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "secrets were not looked for"})
 	}
 	if r.Artifact.Image == nil {
-		return checks, nil
+		return found, nil
 	}
 	more, err := checks.Image(ctx, &r.Artifact)
 	if err != nil {
 		return nil, fmt.Errorf("check configuration: %w", err)
 	}
-	*found = append(slices.Clone(*found), more...)
 	r.Artifact.Image = checks.Redacted(r.Artifact.Image)
 	for i := range r.Inventory.Layers {
 		l := &r.Inventory.Layers[i]
 		l.CreatedBy = checks.RedactLine(l.CreatedBy)
 	}
-	return checks, nil
+	return slices.Concat(found, more), nil
 }
 
 // judge asks everything that is known about an inventory: advisories, VEX, the

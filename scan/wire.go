@@ -66,6 +66,8 @@ type answer struct {
 	Owners    map[string]string `json:"ownerOf,omitempty"`
 	Done      *done             `json:"done,omitempty"`
 	Hung      string            `json:"hung,omitempty"` // the file whose parser did not return; the child ends
+
+	size int // bytes of the line
 }
 
 // hello says that the child is confined and ready.
@@ -79,12 +81,13 @@ type done struct {
 	Size    int64  `json:"size"`
 	DiffID  string `json:"diffId"`
 	Plain   bool   `json:"plain,omitempty"` // read to its end and not compressed: the diff ID is the digest of the blob
-	Err     string `json:"err,omitempty"` // the stream could not be read
+	Err     string `json:"err,omitempty"`   // the stream could not be read
 }
 
 // Bounds on what a child may say. A line holds at most one package with its
 // places or one block of path hashes.
 const (
-	maxLine   = 8 << 20
-	hashBlock = 64 << 10
+	maxLine    = 8 << 20
+	maxAnswers = 64 << 20 // bytes of answers about one layer, without path hashes
+	hashBlock  = 64 << 10
 )

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/scan"
@@ -132,7 +133,7 @@ func (p *program) root() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(unknownFlag)
 	root.SetVersionTemplate("bulwark {{.Version}}\n")
 	root.AddGroup(
 		&cobra.Group{ID: "look", Title: "Look:"},
@@ -142,16 +143,54 @@ func (p *program) root() *cobra.Command {
 	root.SetHelpCommandGroupID("tool")
 	root.SetCompletionCommandGroupID("tool")
 	root.AddCommand(p.scanCommand(), p.convertCommand(), p.dbCommand(), p.cacheCommand(), p.configCommand(), p.versionCommand())
+	strictCompletion(root)
 	return root
 }
 
 // unknownCommand names the command that was probably meant.
 func unknownCommand(cmd *cobra.Command, name string) error {
 	err := fmt.Errorf("unknown command %q: %w", name, bulwark.ErrUsage)
+	cmd.SuggestionsMinimumDistance = 2 // cobra sets its default only where it reports the error itself
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		return &bulwark.Hint{Err: err, Next: "did you mean " + strings.Join(near, " or ") + "?"}
 	}
 	return &bulwark.Hint{Err: err, Next: "see bulwark --help"}
+}
+
+// unknownFlag names the flag that was probably meant.
+func unknownFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usage(err)
+	}
+	names := map[string]bool{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names[f.Name] = true
+		}
+	})
+	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return &bulwark.Hint{Err: usage(err), Next: "did you mean --" + near + "?"}
+	}
+	return &bulwark.Hint{Err: usage(err), Next: "see " + cmd.CommandPath() + " --help"}
+}
+
+// strictCompletion makes a shell that is not known wrong usage: cobra's own
+// command prints its help and exits 0.
+func strictCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args = nil
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		}
+	}
 }
 
 // arguments wraps a check of positional arguments so that its errors count as

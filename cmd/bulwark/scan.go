@@ -241,13 +241,22 @@ func gate(o *scanFlags) (policy.Gate, error) {
 	var err error
 	if o.failOn != "" {
 		if g.FailOn, err = bulwark.ParseSeverity(o.failOn); err != nil {
-			return g, fmt.Errorf("--fail-on: %w", err)
+			return g, severityHint(fmt.Errorf("--fail-on: %w", err))
 		}
 		if g.FailOn == bulwark.SeverityUnknown {
 			g.FailOn, g.FailUnknown = bulwark.SeverityNegligible, true
 		}
 	}
 	return g, nil
+}
+
+// severityHint says which severities there are.
+func severityHint(err error) error {
+	var names []string
+	for _, s := range bulwark.Severities() {
+		names = append(names, s.String())
+	}
+	return &bulwark.Hint{Err: err, Next: "use one of " + strings.Join(names, ", ")}
 }
 
 func severities(list string) ([]bulwark.Severity, error) {
@@ -258,7 +267,7 @@ func severities(list string) ([]bulwark.Severity, error) {
 		}
 		s, err := bulwark.ParseSeverity(name)
 		if err != nil {
-			return nil, fmt.Errorf("--severity: %w", err)
+			return nil, severityHint(fmt.Errorf("--severity: %w", err))
 		}
 		out = append(out, s)
 	}

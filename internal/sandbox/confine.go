@@ -135,6 +135,10 @@ func filter() error {
 		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.CLONE_THREAD, SkipTrue: 1},
 		bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
 		bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW},
+		// The filter cannot look into clone3's arguments. Without it the C library
+		// of a program that is linked with one falls back to clone.
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE3, SkipTrue: 1},
+		bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 	}
 	for _, nr := range allowed {
 		prog = append(prog,

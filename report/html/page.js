@@ -6,7 +6,7 @@
   const rows = Array.from(body.rows), words = new WeakMap();
   const q = $("q"), cls = $("class"), fix = $("fixable"), order = $("order"), count = $("count"), empty = $("empty"), clear = $("clear");
   const sevs = Array.from(tools.querySelectorAll("input[name=sev]"));
-  let only = null;
+  let only = null, started = false;
   tools.hidden = false;
   const text = (tr) => {
     let t = words.get(tr);
@@ -14,6 +14,7 @@
     return t;
   };
   const remember = () => {
+    if (!started) return; // an address that leads to one finding stays
     const p = new URLSearchParams();
     if (q.value) p.set("q", q.value);
     if (cls.value) p.set("class", cls.value);
@@ -37,10 +38,11 @@
     clear.hidden = n === rows.length;
     remember();
   };
+  const natural = new Intl.Collator("en", { numeric: true }).compare;
   const keys = {
     sev: (a, b) => b.dataset.sev - a.dataset.sev,
-    id: (a, b) => a.dataset.id.localeCompare(b.dataset.id, "en", { numeric: true }),
-    in: (a, b) => a.dataset.in.localeCompare(b.dataset.in, "en", { numeric: true }),
+    id: (a, b) => natural(a.dataset.id, b.dataset.id),
+    in: (a, b) => natural(a.dataset.in, b.dataset.in),
     epss: (a, b) => b.dataset.kev - a.dataset.kev || b.dataset.epss - a.dataset.epss,
   };
   const sort = (by) => {
@@ -101,14 +103,21 @@
       filter();
     }
   });
-  if (location.hash.startsWith("#?")) {
-    const p = new URLSearchParams(location.hash.slice(2)), off = (p.get("without") || "").split(".");
+  const restore = () => {
+    if (location.hash && !location.hash.startsWith("#?")) return;
+    const p = new URLSearchParams(location.hash.slice(2)), off = (p.get("without") || "").split("."), by = p.get("order");
+    only = null;
     q.value = p.get("q") || "";
     cls.value = p.get("class") || "";
+    if (cls.selectedIndex < 0) cls.value = "";
     fix.checked = p.get("fix") === "1";
     for (const s of sevs) s.checked = !off.includes(s.value);
-    if (keys[p.get("order")]) order.value = p.get("order");
-  }
-  sort(order.value);
-  filter();
+    order.value = Object.hasOwn(keys, by) ? by : "sev";
+    sort(order.value);
+    filter();
+  };
+  addEventListener("hashchange", restore);
+  restore();
+  if (location.hash && !location.hash.startsWith("#?")) { sort("sev"); filter(); }
+  started = true;
 })();

@@ -193,6 +193,9 @@ func (d *document) write() {
 // coverage notes each gap, so that nobody takes the document for complete.
 func (d *document) coverage(tool, date string) []annotation {
 	var list []annotation
+	if d.v.Database.Starter {
+		list = append(list, annotation{Annotator: tool, Date: date, Type: "OTHER", Comment: "database: starter set: only famous vulnerabilities were looked for"})
+	}
 	for _, g := range d.v.Inventory.Gaps {
 		s := "gap: " + g.Kind
 		if g.Hides {

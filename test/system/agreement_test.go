@@ -59,6 +59,11 @@ type peer struct {
 	}
 }
 
+// explained lists the claims that only osv-scanner makes of this image, and why.
+var explained = map[string]string{
+	"npm lodash 4.17.15": "the last layer deletes it; osv-scanner reads npm's node_modules/.package-lock.json, which still names it",
+}
+
 // A claim says that a package has a flaw. Flaws go by every id they have.
 type claim struct {
 	pkg string // "npm moment 2.29.1"
@@ -96,8 +101,8 @@ func TestSystemAgreement(t *testing.T) {
 	}
 	archive := filepath.Join(tmp, "image.tar")
 	run(t, "skopeo", "copy", "-q", "oci:"+filepath.Join(dir, "debian.oci")+":1", "docker-archive:"+archive+":localhost/debian:1")
-	cmd := exec.Command(scanner, "scan", "image", "--archive", archive, "--offline-vulnerabilities", "--local-db-path", tmp, "--format", "json", "--all-packages")
-	cmd.Env = append(os.Environ(), "OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY="+tmp)
+	cmd := exec.Command(scanner, "scan", "image", "--archive", archive, "--offline", "--format", "json", "--all-packages")
+	cmd.Env = append(os.Environ(), "OSV_SCALIBR_LOCAL_DB_CACHE_DIRECTORY="+tmp)
 	out, err := cmd.Output()
 	if len(out) == 0 {
 		t.Fatalf("osv-scanner: %v", err)
@@ -142,10 +147,12 @@ func TestSystemAgreement(t *testing.T) {
 	lacks := func(list []claim, c claim) bool {
 		return !slices.ContainsFunc(list, func(o claim) bool { return o.pkg == c.pkg && shared(o.ids, c.ids) })
 	}
-	agreed, explained := 0, 0
+	agreed, unlisted := 0, 0
 	for _, c := range theirs {
 		if !lacks(ours, c) {
 			agreed++
+		} else if why := explained[c.pkg]; why != "" {
+			t.Logf("only osv-scanner: %s: %v: %s", c.pkg, c.ids, why)
 		} else {
 			t.Errorf("only osv-scanner: %s: %v", c.pkg, c.ids)
 		}
@@ -154,13 +161,13 @@ func TestSystemAgreement(t *testing.T) {
 		switch {
 		case !lacks(theirs, c):
 		case !theirPackages[c.pkg]:
-			explained++ // osv-scanner did not list the package at all
+			unlisted++ // osv-scanner did not list the package at all
 			t.Logf("only here, osv-scanner does not list the package: %s: %s", c.pkg, c.ids[0])
 		default:
 			t.Errorf("only here: %s: %v", c.pkg, c.ids)
 		}
 	}
-	t.Logf("osv-scanner makes %d claims, %d of them are found here; %d claims here, %d about packages that it does not list", len(theirs), agreed, len(ours), explained)
+	t.Logf("osv-scanner makes %d claims, %d of them are found here; %d claims here, %d about packages that it does not list", len(theirs), agreed, len(ours), unlisted)
 	if agreed == 0 {
 		t.Error("nothing was compared")
 	}
