@@ -64,8 +64,12 @@ func TestValid(t *testing.T) {
 			if len(doc.Packages) != want || len(doc.Relationships) != want {
 				t.Errorf("%d packages and %d relationships, want %d of each", len(doc.Packages), len(doc.Relationships), want)
 			}
-			if len(doc.Annotations) != len(r.Inventory.Gaps) {
-				t.Errorf("%d annotations for %d gaps", len(doc.Annotations), len(r.Inventory.Gaps))
+			notes := len(r.Inventory.Gaps)
+			if r.Database.Starter {
+				notes++ // the starter set is announced in every output
+			}
+			if len(doc.Annotations) != notes {
+				t.Errorf("%d annotations, want %d", len(doc.Annotations), notes)
 			}
 		})
 	}
@@ -150,12 +154,13 @@ func TestDuplicatesKeepIDsApart(t *testing.T) {
 	}
 }
 
-// TestScanIsNotInIt: two scans of one artifact give the same bytes.
+// TestScanIsNotInIt: two scans of one artifact with one database give the same
+// bytes.
 func TestScanIsNotInIt(t *testing.T) {
 	a, b := load(t, "report"), load(t, "report")
 	b.Created = b.Created.AddDate(1, 2, 3)
 	b.Scan = bulwark.Scan{DurationMS: 9}
-	b.Database, b.Decision, b.Findings, b.Advisories = bulwark.Database{}, bulwark.Decision{}, nil, nil
+	b.Decision, b.Findings, b.Advisories = bulwark.Decision{}, nil, nil
 	if d := cmp.Diff(string(write(t, a)), string(write(t, b))); d != "" {
 		t.Error(d)
 	}
