@@ -9,12 +9,7 @@ package artifact
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/bulwark-sec/bulwark"
@@ -36,51 +31,42 @@ type Options struct {
 type scheme struct {
 	name string
 	kind bulwark.Kind
-	// fits tells whether target is of this scheme; info is nil when target names
-	// nothing on the file system, and head holds the first bytes of a file.
-	fits func(target string, info fs.FileInfo, head []byte) bool
+	fits func(p *place) bool
 	open func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error)
 }
 
 // schemes lists every way to open a target. A new one is added here.
 var schemes = []scheme{
 	{"oci-layout", bulwark.KindImage,
-		func(target string, info fs.FileInfo, _ []byte) bool {
-			if info == nil { // "dir:tag" and "dir@digest"
-				info, target = layoutDir(target)
-			}
-			return info != nil && info.IsDir() && exists(target, "oci-layout")
-		},
+		func(p *place) bool { return p.layout },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return o.Images.Layout(ctx, target, o.OpenOptions)
 		}},
 	{"git", bulwark.KindRepo,
-		func(target string, info fs.FileInfo, _ []byte) bool {
-			return info != nil && info.IsDir() && dir.IsRepo(target)
-		},
+		func(p *place) bool { return p.kind == folder && dir.IsRepo(p.target) },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return dir.Repo(ctx, target, o.OpenOptions)
 		}},
 	{"directory", bulwark.KindDir,
-		func(_ string, info fs.FileInfo, _ []byte) bool { return info != nil && info.IsDir() },
+		func(p *place) bool { return p.kind == folder },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return dir.Dir(ctx, target, o.OpenOptions)
 		}},
 	{"sbom", bulwark.KindSBOM,
-		func(_ string, info fs.FileInfo, head []byte) bool {
-			head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
-			return info != nil && len(head) > 0 && head[0] == '{'
+		func(p *place) bool {
+			head := bytes.TrimLeft(bytes.TrimPrefix(p.head, []byte("\ufeff")), " \t\r\n")
+			return p.kind == file && len(head) > 0 && head[0] == '{'
 		},
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return dir.File(ctx, target, bulwark.KindSBOM, "sbom", o.OpenOptions)
 		}},
 	{"archive", bulwark.KindImage,
-		func(_ string, info fs.FileInfo, _ []byte) bool { return info != nil && info.Mode().IsRegular() },
+		func(p *place) bool { return p.kind == file || p.archive },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return o.Images.Archive(ctx, target, o.OpenOptions)
 		}},
 	{"host", bulwark.KindHost,
-		func(string, fs.FileInfo, []byte) bool { return false }, // never guessed
+		func(*place) bool { return false }, // never guessed
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			if target == "" {
 				target = "/"
@@ -88,35 +74,31 @@ var schemes = []scheme{
 			return dir.Host(ctx, target, o.OpenOptions)
 		}},
 	{"image", bulwark.KindImage,
-		func(_ string, info fs.FileInfo, _ []byte) bool { return info == nil },
+		func(p *place) bool { return p.kind == nothing },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return o.Images.Open(ctx, target, o.From, o.OpenOptions)
 		}},
 }
 
-func exists(dir, name string) bool {
-	_, err := os.Stat(filepath.Join(dir, name))
-	return err == nil
+// said tells whether a target is opened by a scheme of the kind that was asked
+// for, which it need not fit when it is guessed at.
+func (s *scheme) said(p *place) bool {
+	switch s.name {
+	case "host", "git": // their openers say best what is wrong
+		return true
+	case "sbom":
+		return p.kind == file
+	case "archive":
+		// A program that is called like its image lies next to it often.
+		return p.archive || p.kind == file && !(bare(p.target) && !isArchive(p.head))
+	case "image":
+		return !pathLike(p.target)
+	}
+	return s.fits(p)
 }
 
-// layoutDir finds the directory in "dir:tag" or "dir@digest".
-func layoutDir(target string) (fs.FileInfo, string) {
-	d, _, ok := strings.Cut(target, "@")
-	if !ok {
-		i := strings.LastIndexByte(target, ':')
-		if i < 0 {
-			return nil, ""
-		}
-		d = target[:i]
-	}
-	info, err := os.Stat(d)
-	if err != nil {
-		return nil, ""
-	}
-	return info, d
-}
-
-// Guess tells what kind of artifact target is, without opening it.
+// Guess tells what kind of artifact target is, without opening it. The error is
+// [bulwark.ErrNotFound] for a path that does not exist.
 func Guess(target string, o Options) (bulwark.Kind, error) {
 	s, err := find(target, &o)
 	if err != nil {
@@ -143,63 +125,41 @@ func find(target string, o *Options) (*scheme, error) {
 	if target == "" && o.Kind != bulwark.KindHost {
 		return nil, fmt.Errorf("no target: %w", bulwark.ErrUsage)
 	}
-	info, head, err := look(target)
+	p, err := look(target)
 	if err != nil {
 		return nil, err
 	}
-	// A path that does not exist is no image: "./" and "/" begin no image name.
-	if info == nil && (o.Kind == bulwark.KindDir || o.Kind == bulwark.KindRepo || o.Kind == bulwark.KindSBOM || strings.HasPrefix(target, "/") || strings.HasPrefix(target, ".")) && !isLayout(target) {
+	if p.kind == nothing && !p.layout && !p.archive && target != "" && (pathLike(target) || o.Kind != "" && o.Kind != bulwark.KindImage) {
 		return nil, &bulwark.Hint{Err: fmt.Errorf("open %q: %w", target, bulwark.ErrNotFound), Next: "check the path"}
 	}
 	for i := range schemes {
 		s := &schemes[i]
-		switch {
-		case o.Kind == "":
-			if s.fits(target, info, head) {
-				return s, nil
-			}
-		case s.kind == o.Kind:
-			// A kind that was said is taken: a host or directory fits by being named.
-			if s.fits(target, info, head) || o.Kind == bulwark.KindHost || o.Kind == bulwark.KindSBOM && info != nil && info.Mode().IsRegular() || o.Kind == bulwark.KindRepo {
-				return s, nil
-			}
+		if o.Kind == "" && s.fits(p) || o.Kind == s.kind && s.said(p) {
+			return s, nil
 		}
 	}
-	return nil, &bulwark.Hint{
-		Err:  fmt.Errorf("open %q as %s: %w", target, o.Kind, bulwark.ErrUnsupported),
-		Next: "leave out the kind to have it guessed",
-	}
+	return nil, misfit(p, o.Kind)
 }
 
-func isLayout(target string) bool {
-	_, d := layoutDir(target)
-	return d != "" && exists(d, "oci-layout")
+// misfit says why nothing opens a target.
+func misfit(p *place, kind bulwark.Kind) error {
+	const guess = "leave out the kind to have it guessed"
+	what, next := "neither a file nor a directory", "name a directory, a file, or an image"
+	switch {
+	case kind == bulwark.KindImage && p.kind == folder:
+		what, next = "a directory that is no OCI layout", "use bulwark scan fs for an unpacked root file system"
+	case kind == bulwark.KindDir && p.kind == file:
+		what, next = "a file, not a directory", guess
+	case kind == bulwark.KindSBOM && p.kind == folder:
+		what, next = "a directory, not a file", guess
+	}
+	return &bulwark.Hint{Err: fmt.Errorf("open %q: %s: %w", p.target, what, bulwark.ErrUnsupported), Next: next}
 }
 
-// look gives what the file system knows of target; nil when it knows nothing.
-func look(target string) (fs.FileInfo, []byte, error) {
-	if target == "" {
-		return nil, nil, nil
-	}
-	info, err := os.Stat(target)
-	if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrPermission) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("open %q: %w", target, errors.Unwrap(err))
-	}
-	if !info.Mode().IsRegular() {
-		return info, nil, nil
-	}
-	f, err := os.Open(target)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open %q: %w", target, errors.Unwrap(err))
-	}
-	defer f.Close()
-	head := make([]byte, 512)
-	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, nil, fmt.Errorf("open %q: %w", target, err)
-	}
-	return info, head[:n], nil
+// pathLike tells a path from the name of an image.
+func pathLike(target string) bool {
+	return strings.HasPrefix(target, "/") || strings.HasPrefix(target, ".") || strings.HasSuffix(target, "/")
 }
+
+// bare tells a word that is the name of a file and of an image equally well.
+func bare(target string) bool { return !strings.ContainsAny(target, "./") }

@@ -7,13 +7,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,11 +116,23 @@ type session struct {
 	lanes []chan *answer // one for each lane
 	main  chan *answer   // answers to Start and Merge
 	busy  []atomic.Bool  // lanes that answers are awaited on
+	asked atomic.Bool    // answers are awaited on main
 	quit  chan struct{}  // closed when nobody listens any more
 	gone  chan struct{}  // closed when the child says nothing more
 	hung  string
 	bad   error
+
+	end sync.Once
 }
+
+// abort kills the child, and lets go of answers that nobody takes any more.
+func (s *session) abort() {
+	s.deaf()
+	s.Kill()
+}
+
+// deaf makes demux drop what comes.
+func (s *session) deaf() { s.end.Do(func() { close(s.quit) }) }
 
 func (s *session) send(c command) error {
 	s.encMu.Lock()
@@ -144,6 +159,7 @@ func (e *engine) start(ctx context.Context) error {
 	for range e.lanes {
 		s.lanes = append(s.lanes, make(chan *answer, 64))
 	}
+	s.asked.Store(true)
 	go s.demux()
 	e.child = s
 	if err := s.send(command{Start: &startCommand{Kind: e.kind, Plan: e.plan, Kept: e.keptEnd}}); err != nil {
@@ -187,7 +203,10 @@ func (s *session) demux() {
 		switch {
 		case a.Hung != "":
 			s.hung = a.Hung
-		case a.Lane == -1:
+		case a.Lane == -1 && s.asked.Load():
+			if a.Done != nil || a.Hello != nil {
+				s.asked.Store(false)
+			}
 			s.pass(s.main, a)
 		case a.Lane >= 0 && a.Lane < len(s.lanes) && s.busy[a.Lane].Load():
 			// Whoever collects must not take an answer past Done for its own.
@@ -239,7 +258,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 func (e *engine) stop() error {
 	s := e.child
 	e.child = nil
-	close(s.quit)
+	s.deaf()
 	s.In.Close()
 	<-s.gone
 	err := s.Wait()
@@ -257,8 +276,7 @@ func (e *engine) account(s *session) {
 func (e *engine) died(ctx context.Context) error {
 	s := e.child
 	e.child = nil
-	close(s.quit)
-	s.Kill()
+	s.abort()
 	<-s.gone
 	err := s.Wait()
 	e.account(s)
@@ -270,6 +288,9 @@ func (e *engine) died(ctx context.Context) error {
 	}
 	if s.bad != nil {
 		return errDied{s.bad}
+	}
+	if err == nil {
+		err = errors.New("the parser ended before it was done")
 	}
 	return errDied{err}
 }
@@ -343,7 +364,7 @@ func (e *engine) blame(left []*job, err error) {
 			continue
 		}
 		j.next = tries + 1
-		j.rec = &record{Gaps: []bulwark.Gap{{Kind: bulwark.GapMalformed, Hides: true, Detail: "the layer was not read: " + err.Error()}}}
+		j.rec, j.err = &record{Gaps: []bulwark.Gap{{Kind: bulwark.GapUnreadable, Hides: true, Detail: "the layer was not read: " + err.Error()}}}, nil
 		if j.done != nil {
 			j.done(j)
 		}
@@ -431,7 +452,7 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 					return
 				}
 				if err := j.rec.add(a, budget); err != nil {
-					s.Kill()
+					s.abort()
 					<-s.gone
 					collected <- false
 					return
@@ -445,23 +466,41 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 			}
 		}
 	}()
-	sum := sha256.New()
+	sum := newHash(j.blob.Digest)
 	n, err = s.Lanes[lane].Send(ctx, src, sum)
 	switch {
 	case err == nil:
-		j.sum = bulwark.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+		j.sum = sum.digest()
 	case ctx.Err() != nil:
-		s.Kill()
+		s.abort()
 	default:
 		j.err = err
 	}
 	if ok = <-collected; !ok {
+		j.err = nil // the child died, and what was sent to it with it
 		return n, keptEnd, false
 	}
-	if j.rec.plain {
+	if j.rec.plain && (j.blob.DiffID == "" || strings.HasPrefix(string(j.sum), "sha256:")) {
 		j.rec.DiffID = j.sum
 	}
 	return n, keptEnd, ctx.Err() == nil
+}
+
+// A hasher computes a digest of the algorithm that another digest has.
+type hasher struct {
+	hash.Hash
+	algorithm string
+}
+
+func newHash(like bulwark.Digest) hasher {
+	if strings.HasPrefix(string(like), "sha512:") {
+		return hasher{sha512.New(), "sha512"}
+	}
+	return hasher{sha256.New(), "sha256"}
+}
+
+func (h hasher) digest() bulwark.Digest {
+	return bulwark.Digest(h.algorithm + ":" + hex.EncodeToString(h.Sum(nil)))
 }
 
 // A merged is the answer to a merge.
@@ -498,7 +537,7 @@ func (e *engine) merge(ctx context.Context, cmd mergeCommand) (merged, error) {
 	m := merged{Owners: map[string]string{}}
 	fail := func(err error) (merged, error) {
 		if errors.As(err, new(errDied)) {
-			m.Gaps = append(m.Gaps, bulwark.Gap{Kind: bulwark.GapMalformed, Hides: true, Detail: "the package databases were not read: " + err.Error()})
+			m.Gaps = append(m.Gaps, bulwark.Gap{Kind: bulwark.GapUnreadable, Hides: true, Detail: "the package databases were not read: " + err.Error()})
 			return m, nil
 		}
 		return m, err
@@ -507,6 +546,7 @@ func (e *engine) merge(ctx context.Context, cmd mergeCommand) (merged, error) {
 		return fail(err)
 	}
 	s := e.child
+	s.asked.Store(true)
 	if err := s.send(command{Merge: &cmd}); err != nil {
 		return fail(e.died(ctx))
 	}

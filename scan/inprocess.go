@@ -4,13 +4,10 @@ package scan
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"sync"
 	"sync/atomic"
 
-	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 )
 
@@ -50,10 +47,10 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 					j.err = err
 					continue
 				}
-				sum := sha256.New()
+				sum := newHash(j.blob.Digest)
 				j.err = p.layer(ctx, io.TeeReader(src, sum), nil)
 				src.Close()
-				j.sum = bulwark.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+				j.sum = sum.digest()
 				if j.rec.plain {
 					j.rec.DiffID = j.sum
 				}

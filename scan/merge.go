@@ -5,33 +5,44 @@ package scan
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/bulwark-sec/bulwark"
-	"github.com/bulwark-sec/bulwark/internal/diskcache"
 )
 
 // A stack is the records of an artifact's layers, oldest first.
 type stack struct {
 	records []*record
 	layers  []bulwark.Layer
+	lines   map[string]lineage // of paths that were asked for
 }
 
 // hiddenBy gives the layer that hides what layer i has at a path, or -1.
 func (s *stack) hiddenBy(i int, path string) int {
-	path = outer(path)
+	if i+1 >= len(s.records) {
+		return -1
+	}
+	l := s.lineage(outer(path))
 	for j := i + 1; j < len(s.records); j++ {
-		if s.records[j].hides(path) {
+		if s.records[j].hides(l) {
 			return j
 		}
 	}
 	return -1
+}
+
+func (s *stack) lineage(p string) lineage {
+	l, ok := s.lines[p]
+	if !ok {
+		if len(s.lines) > 100_000 || s.lines == nil {
+			s.lines = map[string]lineage{}
+		}
+		l = lineageOf(p)
+		s.lines[p] = l
+	}
+	return l
 }
 
 // visible gives the kept files that are seen when only the layers up to and
@@ -42,12 +53,12 @@ func (s *stack) visible(last int) (out []keptFile, lost []keptLink) {
 	for i := 0; i <= last; i++ {
 		rec := s.records[i]
 		for p := range files {
-			if rec.hides(p) {
+			if rec.hides(s.lineage(p)) {
 				delete(files, p)
 			}
 		}
 		for p := range links {
-			if rec.hides(p) {
+			if rec.hides(s.lineage(p)) {
 				delete(links, p)
 			}
 		}
@@ -105,6 +116,9 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 	var paths []string
 	for i, rec := range s.records {
 		for _, p := range rec.Packages {
+			if err := ctx.Err(); err != nil {
+				return inv, nil, err
+			}
 			p.Where = slices.Clone(p.Where)
 			for w := range p.Where {
 				p.Where[w].Layer = s.layers[i].DiffID
@@ -303,43 +317,4 @@ func chainKey(plan string, layers []bulwark.Layer) (string, bool) {
 		key += " " + string(l.DiffID) + " " + string(l.Digest)
 	}
 	return key, len(layers) > 0
-}
-
-// A kept result of a whole stack.
-type result struct {
-	Inventory bulwark.Inventory `json:"inventory"`
-	Findings  []bulwark.Finding `json:"findings"`
-	Layers    []bulwark.Layer   `json:"layers"`
-}
-
-func getResult(c *diskcache.Cache, key string) (*result, error) {
-	f, err := c.Get(key)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	var r result
-	if err := json.NewDecoder(z).Decode(&r); err != nil {
-		c.Drop(key)
-		return nil, err
-	}
-	return &r, nil
-}
-
-func putResult(c *diskcache.Cache, key string, r *result) error {
-	return c.Put(key, func(w io.Writer) error {
-		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(z).Encode(r); err != nil {
-			return err
-		}
-		return z.Close()
-	})
 }

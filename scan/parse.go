@@ -40,7 +40,10 @@ type parser struct {
 	buf     []byte
 	head    [headSize]byte
 	hashes  []byte
-	seen    map[string]bool // files that gave something in this layer
+	up      parents
+	links   map[string]string // symbolic links of this layer
+	looked  map[string]bool   // files of this layer that extractors looked into
+	seen    map[string]bool   // files that gave something in this layer
 	skip    []string
 	results int // packages, findings and paths so far
 	spent   int // bytes of answers so far
@@ -55,6 +58,7 @@ type parser struct {
 // layer reads one stream to its end and emits what is in it.
 func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 	p.ctx, p.skip, p.seen = ctx, skip, map[string]bool{}
+	p.links, p.looked = map[string]string{}, map[string]bool{}
 	p.hashes, p.keptLen = p.hashes[:0], 0
 	p.restart()
 	stats, err := tarfs.Walk(ctx, r, p.lim, p.visit, func(f tarfs.Fault) {
@@ -65,7 +69,7 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 		case errors.Is(f.Err, errors.ErrUnsupported):
 			kind = bulwark.GapUnsupported
 		}
-		p.gap(bulwark.Gap{Kind: kind, Path: f.Path, Detail: f.Detail, Hides: f.Ends})
+		p.gap(bulwark.Gap{Kind: kind, Path: f.Path, Detail: f.Detail, Hides: f.Ends || p.names(f.Path)})
 	})
 	p.flushHashes()
 	p.summary()
@@ -124,18 +128,54 @@ func (p *parser) tell(a *answer) bool {
 	return true
 }
 
-// A pathHash stands for a path in the record of a layer. Sixteen bytes of
-// SHA-256 keep a layer's paths small; whoever could make two collide could as well
-// leave the file out of the image.
-type pathHash [16]byte
+// A pathHash stands for a path in the record of a layer: eight bytes of SHA-256
+// keep a layer's paths small. Two of a million paths are taken for one with a
+// chance of 1 to 37 million; whoever made them collide on purpose could as well
+// leave a file out of the image.
+type pathHash [8]byte
 
-func hashPath(p string, dir bool) (h pathHash) {
-	if dir {
-		p += "/"
-	}
-	sum := sha256.Sum256([]byte(p))
-	copy(h[:], sum[:])
+// A chain is the hash of a path: of its parent's chain and its last element, so
+// that a deep path costs no more than a flat one. The zero chain is the root.
+type chain [sha256.Size]byte
+
+func (c chain) child(name string) chain {
+	return sha256.Sum256(append(append(make([]byte, 0, 256), c[:]...), name...))
+}
+
+func (c chain) short() (h pathHash) {
+	copy(h[:], c[:])
 	return h
+}
+
+// asDir is what a directory has in place of short: a lower file of that name is
+// covered, and what lies in a lower directory of that name is not.
+func (c chain) asDir() pathHash {
+	c[0] ^= 0xff
+	return c.short()
+}
+
+// parents remembers the chain of the last parent directory: entries of one
+// directory mostly follow each other.
+type parents struct {
+	dir   string
+	chain chain
+}
+
+func (m *parents) of(p string) chain {
+	if p == "." {
+		return chain{}
+	}
+	dir, name := path.Dir(p), path.Base(p)
+	if dir != m.dir || m.dir == "" {
+		var c chain
+		if dir != "." {
+			for part := range strings.SplitSeq(dir, "/") {
+				c = c.child(part)
+			}
+		}
+		m.dir, m.chain = dir, c
+	}
+	return m.chain.child(name)
 }
 
 func (p *parser) flushHashes() {
@@ -154,23 +194,105 @@ func (p *parser) visit(e *tarfs.Entry, content io.Reader) error {
 		p.tell(&answer{Opaques: []string{e.Path}})
 		return nil
 	}
-	h := hashPath(e.Path, e.Type == tarfs.Dir)
+	c := p.up.of(e.Path)
+	h := c.short()
+	if e.Type == tarfs.Dir {
+		h = c.asDir()
+	}
 	if p.hashes = append(p.hashes, h[:]...); len(p.hashes) >= hashBlock {
 		p.flushHashes()
 	}
-	if p.seen[e.Path] && e.Type != tarfs.Dir {
+	if p.seen[e.Path] {
 		p.emit(&answer{Again: e.Path})
 		delete(p.seen, e.Path)
 	}
+	e.Path = p.through(e.Path)
 	switch e.Type {
 	case tarfs.Regular:
 		return p.file(e, content)
 	case tarfs.Symlink, tarfs.Hardlink, tarfs.Special:
+		p.link(e)
 		if wanted, needed := p.database(e.Path, bulwark.Stat{Size: 1, Mode: 0o644}); wanted {
 			p.tell(&answer{Link: &keptLink{Path: e.Path, Target: target(e), Needed: needed}})
 		}
 	}
 	return nil
+}
+
+// names tells whether packages may be hidden when an entry of this name is left
+// out. The name may be one that no entry should have.
+func (p *parser) names(name string) bool {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	return p.parsers.hides(name)
+}
+
+// maxLinks bounds the symbolic links that are remembered of one layer.
+const maxLinks = 200_000
+
+// link notes a link, and tells when packages may be hidden behind it.
+func (p *parser) link(e *tarfs.Entry) {
+	to := target(e)
+	switch e.Type {
+	case tarfs.Symlink:
+		if len(p.links) < maxLinks {
+			p.links[e.Path] = to
+		}
+		// A directory that databases are looked for in, somewhere else: unless they
+		// are looked for there, too.
+		for _, probe := range databaseProbes {
+			if _, needed := p.database(path.Join(e.Path, probe), smallFile); !needed {
+				continue
+			}
+			if _, also := p.database(path.Join(to, probe), smallFile); !also {
+				p.gap(bulwark.Gap{Kind: bulwark.GapUnsupported, Path: e.Path, Hides: true, Detail: "the directory of a package database is a link to elsewhere, which is not followed"})
+				return
+			}
+		}
+	case tarfs.Hardlink:
+		for _, x := range p.extractors {
+			if x.Wants(e.Path, smallFile) && !p.looked[to] {
+				p.gap(bulwark.Gap{Kind: bulwark.GapUnsupported, Path: e.Path, Hides: true, Detail: "a hard link to a file that was not looked into under its other name"})
+				return
+			}
+		}
+	}
+}
+
+var smallFile = bulwark.Stat{Size: 1, Mode: 0o644}
+
+// databaseProbes are the files that package databases begin with, below the
+// directories that lead to them.
+var databaseProbes = []string{
+	"status", "dpkg/status", "lib/dpkg/status", "var/lib/dpkg/status",
+	"installed", "db/installed", "apk/db/installed", "lib/apk/db/installed",
+	"rpmdb.sqlite", "rpm/rpmdb.sqlite", "lib/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite",
+	"sysimage/rpm/rpmdb.sqlite", "lib/sysimage/rpm/rpmdb.sqlite",
+}
+
+// through gives the path that an entry ends up at when it is unpacked after
+// links of the same layer.
+func (p *parser) through(name string) string {
+	if len(p.links) == 0 {
+		return name
+	}
+	for hops := 0; hops < 8; hops++ {
+		again := false
+		for at := strings.IndexByte(name, '/'); at > 0; {
+			if to, ok := p.links[name[:at]]; ok {
+				name, again = strings.TrimPrefix(path.Join("/", to, name[at:]), "/"), true
+				break
+			}
+			next := strings.IndexByte(name[at+1:], '/')
+			if next < 0 {
+				break
+			}
+			at += 1 + next
+		}
+		if !again {
+			break
+		}
+	}
+	return name
 }
 
 // target gives the clean path that a link leads to; "" for what is no link.
@@ -219,7 +341,7 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		return nil
 	}
 	if slices.Contains(p.skip, e.Path) {
-		p.gap(bulwark.Gap{Kind: bulwark.GapMalformed, Path: e.Path, Hides: hides, Detail: "its parser died of it: the file was left out"})
+		p.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: e.Path, Hides: hides, Detail: "its parser died of it: the file was left out"})
 		return nil
 	}
 	if e.Size > p.lim.File {
@@ -246,6 +368,9 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 	f, err := p.load(e, head, content)
 	if err != nil {
 		return p.broken(e, hides, err)
+	}
+	if len(p.wantE) > 0 {
+		p.looked[e.Path] = true
 	}
 	p.at(e.Path)
 	defer p.at("")

@@ -4,6 +4,7 @@ package scan
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +13,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "1"
+const recordVersion = "3"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.
@@ -30,19 +29,20 @@ type record struct {
 	Entries   int               `json:"entries"`
 	Size      int64             `json:"size"`
 	OS        *bulwark.OS       `json:"os,omitempty"` // of a bill of materials
-	Packages  []bulwark.Package `json:"packages,omitempty"`
-	Findings  []bulwark.Finding `json:"findings,omitempty"`
+	Packages  []bulwark.Package `json:"-"`
+	Findings  []bulwark.Finding `json:"-"`
 	Gaps      []bulwark.Gap     `json:"gaps,omitempty"`
 	Kept      []keptFile        `json:"kept,omitempty"` // offsets in the file of kept content
 	Links     []keptLink        `json:"links,omitempty"`
-	Hashes    []byte            `json:"hashes,omitempty"`
+	Hashes    []byte            `json:"-"` // pathHash after pathHash
 	Whiteouts []string          `json:"whiteouts,omitempty"`
 	Opaques   []string          `json:"opaques,omitempty"`
 
-	size  int  // bytes of the answers taken in
-	plain bool // the blob is not compressed: its digest is the diff ID
+	size    int  // bytes of the answers taken in
+	answers int  // how many
+	plain   bool // the blob is not compressed: its digest is the diff ID
 
-	hashes map[pathHash]struct{}
+	hashes []pathHash // sorted
 	white  map[string]bool
 	opaque map[string]bool
 }
@@ -52,9 +52,10 @@ type record struct {
 func (r *record) add(a *answer, lim limit.Limits) error {
 	if a.Hashes == nil {
 		r.size += a.size
+		r.answers++
 	}
 	// Each path hash is an entry. A child stays below half of the rest.
-	if r.size > 2*maxAnswers || len(r.Hashes)/len(pathHash{}) > lim.Entries+hashBlock {
+	if r.size > 2*maxAnswers || r.answers > lim.Results+2*maxGaps+100 || len(r.Hashes)/len(pathHash{}) > lim.Entries+hashBlock {
 		return fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
 	}
 	if k := a.Kept; k != nil && (k.Off < 0 || k.Size < 0 || k.Size > lim.Kept || k.Off > maxKept-k.Size) {
@@ -101,12 +102,14 @@ func outer(p string) string {
 
 // index makes hides quick.
 func (r *record) index() {
-	r.hashes = make(map[pathHash]struct{}, len(r.Hashes)/len(pathHash{}))
+	r.hashes = make([]pathHash, 0, len(r.Hashes)/len(pathHash{}))
 	for h := range slices.Chunk(r.Hashes, len(pathHash{})) {
 		if len(h) == len(pathHash{}) {
-			r.hashes[pathHash(h)] = struct{}{}
+			r.hashes = append(r.hashes, pathHash(h))
 		}
 	}
+	slices.SortFunc(r.hashes, pathHash.compare)
+	r.Hashes = nil
 	r.white = make(map[string]bool, len(r.Whiteouts))
 	for _, p := range r.Whiteouts {
 		r.white[p] = true
@@ -117,24 +120,49 @@ func (r *record) index() {
 	}
 }
 
-// hides tells whether this layer covers what a lower layer has at p: by the
+// hides tells whether this layer covers what a lower layer has at a path: by the
 // same path, by something else in place of a parent directory, by a whiteout of
 // it or of a parent, or by an opaque parent.
-func (r *record) hides(p string) bool {
-	if _, ok := r.hashes[hashPath(p, true)]; ok {
+func (r *record) hides(l lineage) bool {
+	if r.has(l.dir) {
 		return true
 	}
-	for q := p; ; q = path.Dir(q) {
-		if q != p && r.opaque[q] {
-			return true
-		}
-		if q == "." {
-			return false
-		}
-		if _, ok := r.hashes[hashPath(q, false)]; ok || r.white[q] {
+	for i, p := range l.paths {
+		if r.white[p] || r.has(l.hashes[i]) || i > 0 && r.opaque[p] {
 			return true
 		}
 	}
+	return r.opaque["."]
+}
+
+// A lineage is a path and its parents, the path first, with their hashes: made
+// once for each path, asked of every layer.
+type lineage struct {
+	paths  []string
+	hashes []pathHash
+	dir    pathHash // of the path as a directory
+}
+
+func lineageOf(p string) lineage {
+	var l lineage
+	for q := p; q != "." && q != ""; q = path.Dir(q) {
+		l.paths = append(l.paths, q)
+	}
+	l.hashes = make([]pathHash, len(l.paths))
+	var h chain
+	for i := len(l.paths) - 1; i >= 0; i-- {
+		h = h.child(path.Base(l.paths[i]))
+		l.hashes[i] = h.short()
+	}
+	l.dir = h.asDir()
+	return l
+}
+
+func (h pathHash) compare(o pathHash) int { return bytes.Compare(h[:], o[:]) }
+
+func (r *record) has(h pathHash) bool {
+	_, ok := slices.BinarySearchFunc(r.hashes, h, pathHash.compare)
+	return ok
 }
 
 // A recordStore keeps records in the disk cache.
@@ -172,33 +200,43 @@ func (s recordStore) get(want bulwark.Layer, keep func(r io.Reader, size int64) 
 }
 
 func readRecord(f io.Reader, want bulwark.Layer, keep func(r io.Reader, size int64) (int64, error)) (*record, error) {
-	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(64<<20))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	br := bufio.NewReaderSize(z, 64<<10)
-	var rec record
-	line, err := br.ReadBytes('\n')
-	if err != nil {
-		return nil, fmt.Errorf("read kept layer: %w", err)
-	}
-	if err := json.Unmarshal(line, &rec); err != nil {
-		return nil, fmt.Errorf("read kept layer: %w", err)
-	}
-	if rec.DiffID != want.DiffID {
-		return nil, errors.New("read kept layer: it is of another layer")
-	}
-	if want.Digest != "" && rec.Blob != want.Digest && rec.Blob != rec.DiffID {
-		return nil, errForeign
-	}
-	for i := range rec.Kept {
-		k := &rec.Kept[i]
-		if k.Off, err = keep(io.LimitReader(br, k.Size), k.Size); err != nil {
-			return nil, fmt.Errorf("read kept layer: %w", err)
+	return readKept(f, func(br *bufio.Reader) (*record, error) {
+		var rec record
+		var n counts
+		if err := readJSON(br, &rec); err != nil {
+			return nil, err
 		}
-	}
-	return &rec, nil
+		if rec.DiffID != want.DiffID {
+			return nil, errors.New("it is of another layer")
+		}
+		if want.Digest != "" && rec.Blob != want.Digest && rec.Blob != rec.DiffID {
+			return nil, errForeign
+		}
+		if err := readJSON(br, &n); err != nil {
+			return nil, err
+		}
+		var err error
+		if rec.Packages, err = readList[bulwark.Package](br, n.Packages); err != nil {
+			return nil, err
+		}
+		if rec.Findings, err = readList[bulwark.Finding](br, n.Findings); err != nil {
+			return nil, err
+		}
+		if n.Hashes < 0 || n.Hashes > maxHashes {
+			return nil, bulwark.ErrTooLarge
+		}
+		rec.Hashes = make([]byte, n.Hashes)
+		if _, err := io.ReadFull(br, rec.Hashes); err != nil {
+			return nil, err
+		}
+		for i := range rec.Kept {
+			k := &rec.Kept[i]
+			if k.Off, err = keep(io.LimitReader(br, k.Size), k.Size); err != nil {
+				return nil, err
+			}
+		}
+		return &rec, nil
+	})
 }
 
 // put keeps a record, with the kept content that read gives.
@@ -207,18 +245,25 @@ func (s recordStore) put(rec *record, kept io.ReaderAt) error {
 		return nil
 	}
 	return s.cache.Put(s.key(rec.DiffID), func(w io.Writer) error {
-		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(z).Encode(rec); err != nil {
-			return err
-		}
-		for _, k := range rec.Kept {
-			if _, err := io.Copy(z, io.NewSectionReader(kept, k.Off, k.Size)); err != nil {
+		return writeKept(w, func(w io.Writer) error {
+			enc := json.NewEncoder(w)
+			if err := errors.Join(
+				enc.Encode(rec),
+				enc.Encode(counts{len(rec.Packages), len(rec.Findings), len(rec.Hashes)}),
+				writeList(enc, rec.Packages),
+				writeList(enc, rec.Findings),
+			); err != nil {
 				return err
 			}
-		}
-		return z.Close()
+			if _, err := w.Write(rec.Hashes); err != nil {
+				return err
+			}
+			for _, k := range rec.Kept {
+				if _, err := io.Copy(w, io.NewSectionReader(kept, k.Off, k.Size)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 }

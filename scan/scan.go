@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -183,7 +182,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 		return nil, nil, err
 	}
 	inv.Layers = st.layers
-	if cacheable && keepable(inv.Gaps) {
+	if cacheable && keepable(inv.Gaps) && st.proven() {
 		// A cache that cannot be written to slows the next run, nothing else.
 		if err := putResult(s.Cache, key, &result{Inventory: inv, Findings: found, Layers: st.layers}); err != nil {
 			r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: err.Error()})
@@ -209,6 +208,18 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 		r.Inventory.Layers = nil
 	}
 	return r, found, s.Cache.Trim(ctx)
+}
+
+// proven tells whether every layer's content was seen to have the diff ID that
+// the artifact claims: a result that is kept under other people's diff IDs would
+// speak for their images.
+func (s *stack) proven() bool {
+	for i, r := range s.records {
+		if !s.layers[i].DiffID.Valid() || r.DiffID != s.layers[i].DiffID {
+			return false
+		}
+	}
+	return true
 }
 
 // keepable tells whether gaps are a function of content, so that a result with
@@ -239,15 +250,16 @@ func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, sto
 	progress := Progress{Phase: "layers", Layers: len(tree.Layers)}
 	at := map[*job]int{}
 	var jobs []*job
-	first := map[bulwark.Digest]int{} // an image may have one layer several times
+	first := map[bulwark.Layer]int{} // an image may have one layer several times
+	same := func(l bulwark.Layer) bulwark.Layer { return bulwark.Layer{DiffID: l.DiffID, Digest: l.Digest} }
 	for i := range tree.Layers {
 		b := &tree.Layers[i]
 		st.layers[i] = b.Layer
-		if _, ok := first[b.DiffID]; ok && b.DiffID != "" {
+		if _, ok := first[same(b.Layer)]; ok && b.DiffID != "" {
 			progress.Done++
 			continue
 		}
-		first[b.DiffID] = i
+		first[same(b.Layer)] = i
 		if rec, err := store.get(b.Layer, e.keep); err == nil {
 			st.records[i] = rec
 			r.Scan.Cached++
@@ -314,8 +326,8 @@ func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, sto
 	for i := range st.records {
 		l := &st.layers[i]
 		if st.records[i] == nil {
-			same := *st.records[first[l.DiffID]]
-			st.records[i] = &same
+			twin := *st.records[first[same(*l)]]
+			st.records[i] = &twin
 		}
 		rec := st.records[i]
 		l.Entries, l.Size = rec.Entries, rec.Size
@@ -329,7 +341,7 @@ func verify(want bulwark.Layer, j *job) error {
 	if j.next > tries {
 		return nil
 	}
-	if want.Digest != "" && j.sum != want.Digest && strings.HasPrefix(string(want.Digest), "sha256:") {
+	if want.Digest != "" && j.sum != want.Digest {
 		return &bulwark.Hint{
 			Err:  fmt.Errorf("layer %s: its bytes have the digest %s: %w", want.Digest.Short(), j.sum.Short(), bulwark.ErrDigest),
 			Next: "the registry or archive is damaged or lies; pull or save the image again",

@@ -44,7 +44,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	if len(os.Args) == 2 && os.Args[1] == scan.ChildArg {
 		// A small heap that is collected often keeps the pair of processes lean.
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(30)
 		return scan.Child(context.Background(), os.Stdin, os.Stdout)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

@@ -240,7 +240,7 @@ func (p pom) self() coordinate {
 
 // expand fills variables in. One that is not known stays, and makes the value
 // implausible. Hostile ones that grow without end are cut.
-func (v properties) expand(s string) string {
+func (p properties) expand(s string) string {
 	s = strings.TrimSpace(s)
 	for range maxExpand {
 		start := strings.Index(s, "${")
@@ -255,7 +255,7 @@ func (v properties) expand(s string) string {
 				break
 			}
 			name := s[start+2 : start+end]
-			value, ok := v[name]
+			value, ok := p[name]
 			if !ok {
 				value = s[start : start+end+1]
 			}

@@ -4,6 +4,7 @@ package npm
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -51,6 +52,7 @@ func (e Installed) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Pack
 		return nil, err
 	}
 	s := newScanner(ctx, data)
+	s.long = overlong
 	if s.peek() == 0 && ctx.Err() == nil {
 		return nil, nil // empty, as in some packages' tests
 	}
@@ -86,6 +88,9 @@ func (e Installed) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Pack
 		}
 		return nil, ctx.Err()
 	}
+	if len(m.name) > maxName || len(m.version) > maxName || m.name == overlong || m.version == overlong {
+		return nil, fmt.Errorf("npm package %q: a name or version of more than %d bytes: %w", f.Path, maxName, bulwark.ErrTooLarge)
+	}
 	l := newList(f, e.Name())
 	l.add(m.name, m.version, s.lineOf(nameAt), false)
 	for i := range l.pkgs {
@@ -96,6 +101,9 @@ func (e Installed) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Pack
 	}
 	return l.pkgs, nil
 }
+
+// overlong stands for a string that is too long to be kept; no name is like it.
+const overlong = "\x00"
 
 type manifest struct {
 	name, version string

@@ -29,6 +29,7 @@ type scanner struct {
 	// at and line are a place that has been counted to.
 	at, line int
 	keys     int
+	long     string // what text gives for a string that is too long
 }
 
 func newScanner(ctx context.Context, data []byte) *scanner {
@@ -109,8 +110,11 @@ func (s *scanner) text() (string, error) {
 		return "", s.skip()
 	}
 	raw, err := s.raw()
-	if err != nil || len(raw) > maxLine {
+	if err != nil {
 		return "", err
+	}
+	if len(raw) > maxLine {
+		return s.long, nil
 	}
 	text, err := unquote(raw)
 	if err != nil {

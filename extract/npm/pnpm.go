@@ -74,7 +74,6 @@ type pnpm struct {
 	roots    []string            // what the projects need, "name@version(peers)"
 	devRoots bool                // some project needs something for development
 	edges    map[string][]string // by snapshot
-	kind     string              // of the dependency list that the line is in
 }
 
 // maxPath is the depth to which keys are told apart: importers, project, kind,

@@ -4,6 +4,7 @@ package sbom
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -69,6 +70,7 @@ func (b *bill) metadata(d *json.Decoder) error {
 // component takes a component and those in it.
 func (b *bill) component(c *component, depth int) error {
 	if depth > maxDepth {
+		b.gap(bulwark.GapLimit + fmt.Sprintf(", may hide packages: components more than %d deep in others are left out", maxDepth))
 		return nil
 	}
 	if err := b.done(); err != nil {

@@ -80,7 +80,7 @@ func (b *bill) spdxPackage(p *spdxPackage) error {
 				b.layers = append(b.layers, bulwark.Layer{DiffID: id})
 			}
 		}
-		n.note.clean()
+		n.clean()
 		it.own, it.dev = &n.note, n.Dev
 	}
 	b.items = append(b.items, it)

@@ -6,6 +6,7 @@
 package diskcache
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,11 +18,24 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // version is part of every path: entries of another layout are not seen.
 const version = "v1"
+
+const (
+	fresh   = ".new-" // prefix of files that are being written
+	cleared = ".old-" // prefix of folders that are being removed
+)
+
+// abandoned is the age from which on what is unfinished belongs to a process that
+// was killed. Finishing takes seconds.
+const abandoned = time.Hour
+
+// tries is how often a step is repeated that another process was faster in.
+const tries = 10
 
 // A Cache is a folder of entries. It is safe for concurrent use by goroutines
 // and processes. The nil *Cache keeps nothing and finds nothing.
@@ -65,35 +79,54 @@ func (c *Cache) Drop(key string) {
 	}
 }
 
-// Put writes the entry of a key. After an error of write nothing is kept.
-func (c *Cache) Put(key string, write func(io.Writer) error) (err error) {
+// Put writes the entry of a key. After an error of write nothing is kept, and
+// nothing of an entry that is larger than the whole cache may be. Nobody sees an
+// entry before it is complete; after a power failure it may be cut off, which its
+// reader must be able to tell.
+func (c *Cache) Put(key string, write func(io.Writer) error) error {
 	if c == nil {
 		return nil
 	}
 	p := c.path(key)
-	if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
-		return fmt.Errorf("write cache: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(p), ".new-*")
+	tmp, err := create(filepath.Dir(p))
 	if err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
+	// Also when write panics. After the rename there is nothing left to remove.
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
 	if err := write(tmp); err != nil {
-		tmp.Close()
 		return err
+	}
+	info, err := tmp.Stat()
+	if err != nil {
+		return fmt.Errorf("write cache: %w", err)
 	}
 	if err := tmp.Close(); err != nil {
 		return fmt.Errorf("write cache: %w", err)
 	}
-	if err := os.Rename(tmp.Name(), p); err != nil {
+	if c.max > 0 && info.Size() > c.max {
+		return nil
+	}
+	// The folder may have been cleared meanwhile, and the entry with it.
+	if err := os.Rename(tmp.Name(), p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write cache: %w", err)
 	}
 	return nil
+}
+
+// create makes a file to write in a folder, which somebody else may be clearing.
+func create(dir string) (tmp *os.File, err error) {
+	for range tries {
+		// A folder that goes while it is made is said to exist, or not to.
+		if err = os.MkdirAll(dir, 0o700); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		if tmp, err = os.CreateTemp(dir, fresh+"*"); !errors.Is(err, fs.ErrNotExist) {
+			return tmp, err
+		}
+	}
+	return nil, err
 }
 
 type entry struct {
@@ -107,6 +140,8 @@ func (c *Cache) entries(ctx context.Context) (list []entry, total int64, err err
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil // another process was faster
+		case errors.Is(err, fs.ErrPermission):
+			return nil // another user's, after a scan with more rights say
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
@@ -118,9 +153,8 @@ func (c *Cache) entries(ctx context.Context) (list []entry, total int64, err err
 		if err != nil {
 			return nil
 		}
-		// What a killed writer left behind goes after a day.
-		if strings.HasPrefix(d.Name(), ".new-") {
-			if time.Since(info.ModTime()) > 24*time.Hour {
+		if strings.HasPrefix(d.Name(), fresh) {
+			if time.Since(info.ModTime()) > abandoned {
 				os.Remove(p)
 			}
 			return nil
@@ -132,25 +166,33 @@ func (c *Cache) entries(ctx context.Context) (list []entry, total int64, err err
 	return list, total, err
 }
 
-// Trim removes the least recently used entries until the bound holds.
+// Trim removes the least recently used entries until the bound holds. What this
+// user may not remove stays.
 func (c *Cache) Trim(ctx context.Context) error {
 	if c == nil || c.max <= 0 {
 		return nil
 	}
+	c.sweep()
 	list, total, err := c.entries(ctx)
 	if err != nil || total <= c.max {
 		return err
 	}
-	slices.SortFunc(list, func(a, b entry) int { return a.used.Compare(b.used) })
+	slices.SortFunc(list, func(a, b entry) int { return cmp.Or(a.used.Compare(b.used), strings.Compare(a.path, b.path)) })
 	for _, e := range list {
 		// Down to nine tenths, so that not every run has to trim.
 		if total <= c.max/10*9 {
 			break
 		}
-		if err := os.Remove(e.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		switch err := os.Remove(e.path); {
+		case err == nil, errors.Is(err, fs.ErrNotExist):
+			total -= e.size
+		case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		default:
 			return fmt.Errorf("trim cache: %w", err)
 		}
-		total -= e.size
 	}
 	return nil
 }
@@ -166,6 +208,9 @@ type Info struct {
 
 // Info counts the entries.
 func (c *Cache) Info(ctx context.Context) (Info, error) {
+	if c == nil {
+		return Info{}, nil
+	}
 	list, total, err := c.entries(ctx)
 	i := Info{Dir: c.dir, Entries: len(list), Bytes: total, Max: c.max}
 	for _, e := range list {
@@ -176,5 +221,47 @@ func (c *Cache) Info(ctx context.Context) (Info, error) {
 	return i, err
 }
 
-// Clear removes every entry.
-func (c *Cache) Clear() error { return os.RemoveAll(filepath.Join(c.dir, version)) }
+// Clear removes every entry. Who reads one reads on; what is being written is
+// lost. It is done at once: the entries are moved aside first.
+func (c *Cache) Clear() error {
+	if c == nil {
+		return nil
+	}
+	c.sweep()
+	if _, err := os.Lstat(filepath.Join(c.dir, version)); err != nil {
+		return nil // nothing is kept
+	}
+	old, err := os.MkdirTemp(c.dir, cleared+"*")
+	if err != nil {
+		return fmt.Errorf("clear cache: %w", err)
+	}
+	err = os.Rename(filepath.Join(c.dir, version), filepath.Join(old, version))
+	if errors.Is(err, fs.ErrNotExist) { // another process was faster
+		err = nil
+	}
+	// A writer that was about to make its file makes it in what was moved.
+	for range tries {
+		if rerr := os.RemoveAll(old); rerr == nil || err != nil {
+			break
+		} else if !errors.Is(rerr, syscall.ENOTEMPTY) {
+			err = rerr
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("clear cache: %w", err)
+	}
+	return nil
+}
+
+// sweep removes what is left of a Clear that was killed.
+func (c *Cache) sweep() {
+	list, err := os.ReadDir(c.dir)
+	if err != nil {
+		return
+	}
+	for _, e := range list {
+		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), cleared) && time.Since(info.ModTime()) > abandoned {
+			os.RemoveAll(filepath.Join(c.dir, e.Name()))
+		}
+	}
+}

@@ -80,15 +80,19 @@ type Reader struct {
 	r    io.Reader
 	left int64
 	what string
+	over bool
 }
 
 // NewReader gives a Reader over r that errs after n bytes; what names the
 // limit in the error.
-func NewReader(r io.Reader, n int64, what string) *Reader { return &Reader{r, n, what} }
+func NewReader(r io.Reader, n int64, what string) *Reader { return &Reader{r: r, left: n, what: what} }
 
 func (l *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if l.over { // also after the input has ended
+		return 0, fmt.Errorf("%s: %w", l.what, ErrExceeded)
 	}
 	if l.left <= 0 {
 		// The input may end exactly at the limit.
@@ -97,6 +101,7 @@ func (l *Reader) Read(p []byte) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
+		l.over = true
 		return 0, fmt.Errorf("%s: %w", l.what, ErrExceeded)
 	}
 	if int64(len(p)) > l.left {

@@ -352,9 +352,24 @@ func Clean(name string, max int) (string, error) {
 	}
 	p := path.Clean(strings.TrimLeft(name, "/"))
 	if !utf8.ValidString(p) {
-		p = strings.ToValidUTF8(p, "\uFFFD")
+		p = escaped(p)
 	}
 	return p, nil
+}
+
+// escaped writes bytes that are no UTF-8 as \xNN, so that two names stay two.
+func escaped(p string) string {
+	var b strings.Builder
+	for len(p) > 0 {
+		r, n := utf8.DecodeRuneInString(p)
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, p[0])
+		} else {
+			b.WriteString(p[:n])
+		}
+		p = p[n:]
+	}
+	return b.String()
 }
 
 // clean tells whether a path needs no work: the common case, without allocation.

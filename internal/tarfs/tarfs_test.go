@@ -106,7 +106,7 @@ func TestEntries(t *testing.T) {
 		"symlink bin/sh -> ../../../etc/shadow", "link hard -> etc/passwd", "FAULT hard2",
 		"special dev/null", "special fifo",
 		"whiteout etc/gone", "opaque etc", "FAULT etc/.wh.", "FAULT etc/.wh...",
-		"file bad\uFFFDname 1",
+		`file bad\xffname 1`,
 	}
 	sum := fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 	enc, _ := zstd.NewWriter(nil)

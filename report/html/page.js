@@ -39,17 +39,23 @@
     remember();
   };
   const natural = new Intl.Collator("en", { numeric: true }).compare;
+  const facts = new Map(rows.map((tr, n) => {
+    const d = tr.dataset;
+    return [tr, { n, sev: +d.sev, id: d.id, in: d.in, epss: +d.kev * 2 + +d.epss }];
+  }));
   const keys = {
-    sev: (a, b) => b.dataset.sev - a.dataset.sev,
-    id: (a, b) => natural(a.dataset.id, b.dataset.id),
-    in: (a, b) => natural(a.dataset.in, b.dataset.in),
-    epss: (a, b) => b.dataset.kev - a.dataset.kev || b.dataset.epss - a.dataset.epss,
+    sev: (a, b) => b.sev - a.sev,
+    id: (a, b) => natural(a.id, b.id),
+    in: (a, b) => natural(a.in, b.in),
+    epss: (a, b) => b.epss - a.epss,
   };
   const sort = (by) => {
     order.value = by;
-    rows.forEach((tr, i) => { tr.dataset.n ??= i; });
-    rows.sort((a, b) => keys[by](a, b) || a.dataset.n - b.dataset.n);
-    body.append(...rows);
+    const key = keys[by];
+    rows.sort((x, y) => { const a = facts.get(x), b = facts.get(y); return key(a, b) || a.n - b.n; });
+    const sorted = new DocumentFragment();
+    for (const tr of rows) sorted.append(tr);
+    body.append(sorted);
     for (const th of document.querySelectorAll("th[data-key]")) {
       if (th.dataset.key === by) th.setAttribute("aria-sort", by === "sev" ? "descending" : "ascending");
       else th.removeAttribute("aria-sort");
@@ -103,9 +109,8 @@
       filter();
     }
   });
-  const restore = () => {
-    if (location.hash && !location.hash.startsWith("#?")) return;
-    const p = new URLSearchParams(location.hash.slice(2)), off = (p.get("without") || "").split("."), by = p.get("order");
+  const restore = (hash) => {
+    const p = new URLSearchParams(hash.slice(2)), off = (p.get("without") || "").split("."), by = p.get("order");
     only = null;
     q.value = p.get("q") || "";
     cls.value = p.get("class") || "";
@@ -116,8 +121,8 @@
     sort(order.value);
     filter();
   };
-  addEventListener("hashchange", restore);
-  restore();
-  if (location.hash && !location.hash.startsWith("#?")) { sort("sev"); filter(); }
+  const ours = () => location.hash.startsWith("#?");
+  addEventListener("hashchange", () => { if (ours() || !location.hash) restore(location.hash); });
+  restore(ours() ? location.hash : "");
   started = true;
 })();
