@@ -6,7 +6,7 @@ FUZZ    ?= 30s
 SOAK    ?= 1h
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
-.PHONY: run build test test-system bench soak lint generate clean
+.PHONY: run build test test-system test-browser bench soak lint generate clean
 
 # Build, and scan this machine: a report on the terminal and one to open in a browser.
 run: build
@@ -24,6 +24,10 @@ test:
 # Root, real components; .ci/run installs them.
 test-system: build
 	BULWARK=$(abspath $(BUILD)/bulwark) FUZZ=$(FUZZ) test/system/run
+
+# The HTML report in a real browser; needs chromium and npm.
+test-browser: build
+	BULWARK=$(abspath $(BUILD)/bulwark) test/browser/run
 
 bench: build
 	BULWARK=$(abspath $(BUILD)/bulwark) test/bench/run
