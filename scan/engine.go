@@ -187,7 +187,7 @@ func (s *session) demux() {
 	for {
 		line, err := readLine(br)
 		if err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				s.bad = err
 				s.Kill()
 			}
@@ -235,8 +235,8 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	if err == nil {
 		return line, nil
 	}
-	if err != bufio.ErrBufferFull {
-		if len(line) > 0 && err == io.EOF {
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		if len(line) > 0 && errors.Is(err, io.EOF) {
 			return nil, io.ErrUnexpectedEOF
 		}
 		return nil, err
@@ -248,7 +248,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 		if len(long) > maxLine {
 			return nil, fmt.Errorf("the parser's answer: %w", bulwark.ErrTooLarge)
 		}
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return long, err
 		}
 	}

@@ -39,8 +39,21 @@ var stores = map[string]string{
 	"lost+found":                   "recovered fragments",
 }
 
-// userStores are where rootless engines keep their images, below a home.
-var userStores = []string{".local/share/containers", ".local/share/docker", ".local/share/containerd", ".local/share/nerdctl"}
+// userStores are the folders, below a home, that hold what is not installed: the
+// images of rootless engines, and what package managers fetched for builds.
+var userStores = map[string]string{
+	".local/share/containers": "a user's container store; use bulwark scan image",
+	".local/share/docker":     "a user's container store; use bulwark scan image",
+	".local/share/containerd": "a user's container store; use bulwark scan image",
+	".local/share/nerdctl":    "a user's container store; use bulwark scan image",
+	"go/pkg/mod":              "Go's module cache",
+	".cache":                  "a user's caches",
+	".npm/_cacache":           "npm's cache",
+	".m2/repository":          "Maven's cache",
+	".gradle/caches":          "Gradle's cache",
+	".cargo/registry":         "Cargo's cache",
+	".nuget/packages":         "NuGet's cache",
+}
 
 // store says what a folder of the host is that is left out; "" when it is none.
 func store(rel string) string {
@@ -49,13 +62,13 @@ func store(rel string) string {
 	}
 	// Asked of every directory: look at the last name first.
 	switch path.Base(rel) {
-	case "containers", "docker", "containerd", "nerdctl":
+	case "containers", "docker", "containerd", "nerdctl", "mod", ".cache", "_cacache", "repository", "caches", "registry", "packages":
 	default:
 		return ""
 	}
-	for _, s := range userStores {
+	for s, why := range userStores {
 		if home, ok := strings.CutSuffix(rel, s); ok && (home == "" || strings.HasSuffix(home, "/")) {
-			return "a user's container store; use bulwark scan image"
+			return why
 		}
 	}
 	return ""

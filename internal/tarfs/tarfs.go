@@ -234,7 +234,7 @@ func (w *walker) entries(r io.Reader, s *Stats) error {
 			return err
 		}
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
