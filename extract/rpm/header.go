@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"unicode/utf8"
 )
 
 // The tags of a package header that are read
@@ -237,6 +238,9 @@ func appendPath(files []string, p string) []string {
 			return files
 		}
 		p = c
+	}
+	if !utf8.ValidString(p) {
+		return files // a name that the walk writes in another way
 	}
 	files = append(files, p)
 	if first, _, _ := strings.Cut(p, "/"); first != p {
