@@ -81,6 +81,15 @@ func scratch(dir string) (*os.File, error) {
 	return f, os.Remove(f.Name())
 }
 
+// end lets the child go, if there is one. Its exit code no longer matters: every
+// answer has been taken.
+func (e *engine) end(ctx context.Context) error {
+	if e.child != nil {
+		_ = e.stop()
+	}
+	return ctx.Err()
+}
+
 func (e *engine) close() error {
 	var err error
 	if e.child != nil {

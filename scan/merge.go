@@ -5,6 +5,7 @@ package scan
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -132,6 +133,7 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 				paths = append(paths, outer(l.Path))
 			}
 		}
+		rec.Packages = nil // a large image's packages are held once
 		for _, g := range rec.Gaps {
 			g.Layer = s.layers[i].DiffID
 			inv.Gaps = append(inv.Gaps, g)
@@ -139,7 +141,9 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 	}
 	slices.Sort(paths)
 	final, brought, err := s.databases(ctx, e, slices.Compact(paths))
-	if err != nil {
+	// Nothing is parsed after this: the child's memory is given back before the
+	// parent's own work begins.
+	if err = errors.Join(err, e.end(ctx)); err != nil {
 		return inv, nil, err
 	}
 	inv.OS = final.OS
