@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command measure runs a program and prints what it and its children cost:
-// processor time, and the peak of the sum of their resident sets, which is
-// sampled.
+// Command measure runs a program and prints what it and its descendants cost, as
+// one line of names and values on standard output: processor seconds; the peak
+// of the sum of resident sets in bytes, which is sampled; wall seconds; the exit
+// code. What the program says goes to standard error.
 package main
 
 import (
@@ -10,14 +11,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// every is how often memory is sampled.
-const every = 3 * time.Millisecond
+const (
+	every = 3 * time.Millisecond // between two looks at memory
+	deep  = 8                    // generations of processes that are looked for
+)
 
 func main() {
 	if len(os.Args) < 2 {
@@ -26,13 +30,16 @@ func main() {
 	}
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	// The measured do not outlive a measure that is killed. The signal is bound to
+	// this thread, which must not end before.
+	runtime.LockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
 	}
-	done := make(chan struct{})
-	peak := make(chan int64)
+	done, peak := make(chan struct{}), make(chan int64)
 	go func() {
 		var most int64
 		for {
@@ -54,22 +61,21 @@ func main() {
 		os.Exit(1)
 	}
 	cpu := float64(ru.Utime.Nano()+ru.Stime.Nano()) / 1e9
+	// The kernel keeps the peak of the largest process, which sampling may miss.
 	fmt.Printf("cpu %.3f rss %d wall %.3f exit %d\n", cpu, max(<-peak, ru.Maxrss<<10), wall.Seconds(), cmd.ProcessState.ExitCode())
 	if err != nil && cmd.ProcessState.ExitCode() < 0 {
 		os.Exit(1)
 	}
 }
 
-// tree sums the resident sets of a process and its descendants, bytes.
+// tree sums the resident sets of a process and its descendants, bytes. What they
+// share counts for each of them, so that the sum is never too small.
 func tree(pid, depth int) int64 {
-	if depth > 8 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil || depth > deep {
 		return 0
 	}
 	var sum int64
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
 	if f := strings.Fields(string(b)); len(f) > 1 {
 		pages, _ := strconv.ParseInt(f[1], 10, 64)
 		sum = pages * int64(os.Getpagesize())
