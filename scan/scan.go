@@ -207,7 +207,11 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	if tree.Artifact.Kind != bulwark.KindImage {
 		r.Inventory.Layers = nil
 	}
-	return r, found, s.Cache.Trim(ctx)
+	// A cache that cannot be trimmed is told; the finished answer is not thrown away.
+	if err := s.Cache.Trim(ctx); err != nil && ctx.Err() == nil {
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: err.Error()})
+	}
+	return r, found, ctx.Err()
 }
 
 // proven tells whether every layer's content was seen to have the diff ID that
