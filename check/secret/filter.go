@@ -11,12 +11,13 @@ import (
 // Every keyword is found by four of its bytes. A bit map over a hash of four
 // bytes answers "not here" with independent loads, several positions at a time;
 // an automaton has to wait for its last state at each byte and needs the text
-// in lower case first.
+// in lower case first. The map knows two neighbouring places of each keyword, so
+// that looking at every second place of the text is enough.
 const (
-	foldBit  = 0x20       // makes ASCII letters lower case; other bytes may fall together, which the expressions undo
-	foldMask = 0x20202020 //
+	foldBit  = 0x20 // makes ASCII letters lower case; other bytes may fall together, which the expressions undo
+	foldMask = 0x20202020
 	hashMul  = 0x9E3779B1 // golden ratio: spreads the low bytes over the top bits
-	hashBits = 17         // 16 KiB of bits stay in the first-level cache
+	hashBits = 20         // 128 KiB of bits stay in the second-level cache; half of it is slower, for more places must be looked at twice
 )
 
 // An anchor is one way to notice a rule.
@@ -47,11 +48,14 @@ type gramOf struct {
 func newFilter(all []*rule, which []int) (*filter, error) {
 	f := &filter{}
 	var pairs []gramOf
-	put := func(a anchor, gs []uint32) {
-		for _, g := range gs {
-			pairs = append(pairs, gramOf{g, int32(len(f.anchors))})
+	put := func(a anchor, gs [2][]uint32) {
+		for i := range gs {
+			for _, g := range gs[i] {
+				pairs = append(pairs, gramOf{g, int32(len(f.anchors))})
+			}
+			f.anchors = append(f.anchors, a)
+			a.before++
 		}
-		f.anchors = append(f.anchors, a)
 	}
 	for _, i := range which {
 		r := all[i]
@@ -127,15 +131,18 @@ func (f *filter) build(pairs []gramOf) {
 	}
 }
 
-// next gives the first place at or after i whose four bytes may be a gram, or -1.
-func (f *filter) next(b []byte, i int) int {
+// next gives the first even place at or after i, which is even, where anchors
+// have a gram, and these as indexes into anchors; -1 when there is none.
+func (f *filter) next(text []byte, i int) (int, []int32) {
 	bits := &f.bits
-	for ; i+8 <= len(b); i += 4 {
-		v := binary.LittleEndian.Uint64(b[i:]) | foldMask<<32 | foldMask
+	b := text[min(i, len(text)):]
+	for ; len(b) >= 10; b = b[8:] {
+		v := binary.LittleEndian.Uint64(b) | foldMask<<32 | foldMask
+		w := binary.LittleEndian.Uint32(b[6:]) | foldMask
 		h0 := uint32(v) * hashMul >> (32 - hashBits)
-		h1 := uint32(v>>8) * hashMul >> (32 - hashBits)
-		h2 := uint32(v>>16) * hashMul >> (32 - hashBits)
-		h3 := uint32(v>>24) * hashMul >> (32 - hashBits)
+		h1 := uint32(v>>16) * hashMul >> (32 - hashBits)
+		h2 := uint32(v>>32) * hashMul >> (32 - hashBits)
+		h3 := w * hashMul >> (32 - hashBits)
 		b0 := bits[h0>>6] >> (h0 & 63)
 		b1 := bits[h1>>6] >> (h1 & 63)
 		b2 := bits[h2>>6] >> (h2 & 63)
@@ -143,28 +150,22 @@ func (f *filter) next(b []byte, i int) int {
 		if (b0|b1|b2|b3)&1 == 0 {
 			continue
 		}
-		switch {
-		case b0&1 != 0:
-			return i
-		case b1&1 != 0:
-			return i + 1
-		case b2&1 != 0:
-			return i + 2
-		}
-		return i + 3
-	}
-	for ; i+4 <= len(b); i++ {
-		h := (binary.LittleEndian.Uint32(b[i:]) | foldMask) * hashMul >> (32 - hashBits)
-		if bits[h>>6]>>(h&63)&1 != 0 {
-			return i
+		for j, g := range [4]uint32{uint32(v), uint32(v >> 16), uint32(v >> 32), w} {
+			if as := f.at(g); as != nil {
+				return len(text) - len(b) + 2*j, as
+			}
 		}
 	}
-	return -1
+	for ; len(b) >= 4; b = b[2:] {
+		if as := f.at(binary.LittleEndian.Uint32(b) | foldMask); as != nil {
+			return len(text) - len(b), as
+		}
+	}
+	return -1, nil
 }
 
-// at gives the anchors whose gram stands at b[i:i+4], as indexes into anchors.
-func (f *filter) at(b []byte, i int) []int32 {
-	g := binary.LittleEndian.Uint32(b[i:]) | foldMask
+// at gives the anchors of a gram.
+func (f *filter) at(g uint32) []int32 {
 	for slot := (g * hashMul >> 8) & f.mask; f.keys[slot] != 0; slot = (slot + 1) & f.mask {
 		if f.keys[slot] == g {
 			return f.order[f.spans[slot][0]:f.spans[slot][1]]

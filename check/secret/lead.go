@@ -55,9 +55,9 @@ func (s *set) all(yield func(byte) bool) {
 // the expression.
 type lead struct {
 	seq   []set
-	exact bool // the sequence is the whole of what it was made from
-	place int  // of the grams
-	grams []uint32
+	exact bool        // the sequence is the whole of what it was made from
+	place int         // of the first of two neighbouring grams
+	grams [2][]uint32 // the ways to write each
 }
 
 // leads gives the ways a match of re can begin, after an optional edge: a
@@ -317,17 +317,22 @@ func fixed(ls []lead) string {
 	return string(out)
 }
 
-// grams gives the four-byte strings at the best place of seq and that place, or
-// nil when every place has too many.
-func grams(seq []set) (place int, out []uint32) {
-	folds := make([]set, len(seq))
+// grams gives the four-byte strings at the best two neighbouring places of seq,
+// of which one lies at an even place of the text, and the first of the places:
+// -1 stands for the byte before seq, whatever it is. The strings are nil when
+// every place has too many.
+func grams(seq []set) (place int, out [2][]uint32) {
+	folds := make([]set, 1, len(seq)+1)
+	for b := range 256 {
+		folds[0].add(byte(b) | foldBit)
+	}
 	for i := range seq {
-		folds[i] = seq[i].folded()
+		folds = append(folds, seq[i].folded())
 	}
 	best, score := maxGrams+1, 0
-	for i := 0; i+4 <= len(seq); i++ {
+	for i := 0; i+5 <= len(folds); i++ {
 		n, rare := 1, 0
-		for j := range 4 {
+		for j := range 5 {
 			f := &folds[i+j]
 			n *= max(1, f.len())
 			for b := range f.all {
@@ -338,24 +343,30 @@ func grams(seq []set) (place int, out []uint32) {
 				rare -= 30 // rulers and indentation repeat one byte
 			}
 		}
+		n = n/max(1, folds[i].len()) + n/max(1, folds[i+4].len())
 		if n < best || n == best && rare > score {
 			best, score, place = n, rare, i
 		}
 	}
 	if best > maxGrams {
-		return 0, nil
+		return 0, out
 	}
-	out = []uint32{0}
-	for j := range 4 {
-		next := make([]uint32, 0, len(out)*folds[place+j].len())
+	return place - 1, [2][]uint32{product(folds[place : place+4]), product(folds[place+1 : place+5])}
+}
+
+// product gives every string of one byte of each of four sets.
+func product(seq []set) []uint32 {
+	out := []uint32{0}
+	for j := range seq {
+		next := make([]uint32, 0, len(out)*seq[j].len())
 		for _, g := range out {
-			for b := range folds[place+j].all {
+			for b := range seq[j].all {
 				next = append(next, g|uint32(b)<<(8*j))
 			}
 		}
 		out = next
 	}
-	return place, out
+	return out
 }
 
 // rarity ranks a folded byte by how seldom text has it.

@@ -62,8 +62,8 @@ func TestFilterMissesNothing(t *testing.T) {
 
 func notices(c *Check, f *filter, rule int, text []byte, loc []int) bool {
 	r := c.rules[rule]
-	for p := f.next(text, 0); p >= 0; p = f.next(text, p+1) {
-		for _, ai := range f.at(text, p) {
+	for p, as := f.next(text, 0); p >= 0; p, as = f.next(text, p+2) {
+		for _, ai := range as {
 			a := &f.anchors[ai]
 			at := p - a.before
 			if a.rule != rule || !a.matches(text, at) || a.assign && !r.assigned(text, at+len(a.keyword)) || r.near != nil && !r.close(text, at) {

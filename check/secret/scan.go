@@ -108,8 +108,8 @@ func (c *Check) pass(stop func() error, s *scratch, f *filter, path string, data
 			}
 		}
 	}
-	for p := f.next(data, 0); p >= 0; p = f.next(data, p+1) {
-		for _, ai := range f.at(data, p) {
+	for p, as := f.next(data, 0); p >= 0; p, as = f.next(data, p+2) {
+		for _, ai := range as {
 			a := &f.anchors[ai]
 			r := c.rules[a.rule]
 			at := p - a.before

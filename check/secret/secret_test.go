@@ -97,7 +97,7 @@ func TestMinified(t *testing.T) {
 	}
 }
 
-// A secret stands at every place relative to the eight bytes that the filter
+// A secret stands at every place relative to the ten bytes that the filter
 // takes at once, and at both ends of the text.
 func TestEveryPlace(t *testing.T) {
 	c := newCheck(t)
