@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 )
 
 // An Inventory is what an artifact contains. It is a function of content alone
@@ -48,14 +49,37 @@ type Package struct {
 	Dev      bool       `json:"dev,omitempty"`      // declared for development only
 	Owner    string     `json:"owner,omitempty"`    // operating-system package that owns its files: "python3-pip 23.0.1"
 
-	// Files are the paths that the package owns, relative and clean. They serve
-	// the merge of layers and are not part of the stored form.
+	// Files are paths that the package owns, relative and clean: those that
+	// somebody asked for. They serve the merge of layers and are not part of the
+	// stored form.
 	Files []string `json:"-"`
 }
 
 // Key tells packages apart: two with one Key are one package.
 func (p *Package) Key() string {
 	return p.Ecosystem + "\x00" + p.Name + "\x00" + p.Version + "\x00" + p.Arch + "\x00" + p.Module
+}
+
+// Own notes which of the files that p owns were asked for; nil asks for none. It
+// takes files over, and keeps no part of the other names alive.
+func (p *Package) Own(files []string, asked func(path string) bool) {
+	if asked == nil {
+		return
+	}
+	n := 0
+	for _, f := range files {
+		if asked(f) {
+			files[n] = f
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	p.Files = make([]string, n)
+	for i, f := range files[:n] {
+		p.Files[i] = strings.Clone(f)
+	}
 }
 
 // A Location is a place inside an artifact.

@@ -58,6 +58,7 @@ type Database interface {
 	Wants(path string, st bulwark.Stat) bool
 	// Extract reads the merged files. An opened file implements io.ReaderAt.
 	// os is nil when no distribution was recognised. Without a database in fsys
-	// it gives nothing and no error. Packages have Files set.
-	Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bulwark.Gap, error)
+	// it gives nothing and no error. Packages have in Files what they own of the
+	// paths that are asked for; nil asks for none.
+	Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS, asked func(path string) bool) ([]bulwark.Package, []bulwark.Gap, error)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,7 +136,13 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 		case cmd.Layer != nil && cmd.Layer.Lane >= 0 && cmd.Layer.Lane < len(c.lanes):
 			c.lanes[cmd.Layer.Lane].jobs <- cmd.Layer
 		case cmd.Merge != nil && len(c.lanes) > 0:
-			p := c.lanes[0].parser // merges come when no layer is being read
+			if cmd.Merge.Last { // the first merge comes when all layers have been read
+				for _, l := range c.lanes {
+					l.buf, l.hashes = nil, nil
+				}
+				debug.FreeOSMemory()
+			}
+			p := c.lanes[0].parser
 			p.emit = func(a *answer) int { a.Lane = -1; return c.out.put(a) }
 			if err := p.merge(ctx, cmd.Merge); err != nil {
 				return err

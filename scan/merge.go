@@ -17,7 +17,7 @@ import (
 type stack struct {
 	records []*record
 	layers  []bulwark.Layer
-	lines   map[string]lineage // of paths that were asked for
+	lines   map[string]lineage // of paths that were asked for lately
 }
 
 // hiddenBy gives the layer that hides what layer i has at a path, or -1.
@@ -37,7 +37,7 @@ func (s *stack) hiddenBy(i int, path string) int {
 func (s *stack) lineage(p string) lineage {
 	l, ok := s.lines[p]
 	if !ok {
-		if len(s.lines) > 100_000 || s.lines == nil {
+		if len(s.lines) > 2000 || s.lines == nil {
 			s.lines = map[string]lineage{}
 		}
 		l = lineageOf(p)
@@ -113,7 +113,11 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 	for _, r := range s.records {
 		r.index()
 	}
-	var pkgs []bulwark.Package
+	n := 0
+	for _, r := range s.records {
+		n += len(r.Packages)
+	}
+	pkgs := make([]bulwark.Package, 0, n)
 	var paths []string
 	for i, rec := range s.records {
 		for _, p := range rec.Packages {

@@ -538,15 +538,17 @@ func (p *parser) merge(ctx context.Context, m *mergeCommand) error {
 		}
 	}
 	var want map[string]string
+	var asked func(string) bool
 	if m.Last {
 		want = make(map[string]string, len(m.Paths))
 		for _, name := range m.Paths {
 			want[name] = ""
 		}
+		asked = func(file string) bool { _, ok := want[file]; return ok }
 	}
 	for _, d := range p.databases {
 		p.guard("", d.Name(), true, func(ctx context.Context) error {
-			pkgs, gaps, err := d.Extract(ctx, fsys, sys)
+			pkgs, gaps, err := d.Extract(ctx, fsys, sys, asked)
 			if m.Last {
 				for _, g := range gaps {
 					p.gap(g)
@@ -555,9 +557,7 @@ func (p *parser) merge(ctx context.Context, m *mergeCommand) error {
 			for i := range pkgs {
 				pkg := &pkgs[i]
 				for _, file := range pkg.Files {
-					if _, ok := want[file]; ok {
-						want[file] = pkg.Name + " " + pkg.Version
-					}
+					want[file] = pkg.Name + " " + pkg.Version
 				}
 				pkg.Files = nil
 				if !p.tell(&answer{Package: pkg}) {

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unique"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
@@ -63,6 +64,7 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 	}
 	switch {
 	case a.Package != nil:
+		compact(a.Package)
 		r.Packages = append(r.Packages, *a.Package)
 	case a.Finding != nil:
 		r.Findings = append(r.Findings, *a.Finding)
@@ -85,8 +87,23 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 	return nil
 }
 
+// compact gives back what decoding took too much of: most packages have one place,
+// and share most of their words with others.
+func compact(p *bulwark.Package) {
+	p.Where, p.Licenses = slices.Clone(p.Where), slices.Clone(p.Licenses)
+	p.Ecosystem, p.By = unique.Make(p.Ecosystem).Value(), unique.Make(p.By).Value()
+	for i := range p.Where {
+		p.Where[i].Path = unique.Make(p.Where[i].Path).Value()
+	}
+	for i := range p.Licenses {
+		p.Licenses[i] = unique.Make(p.Licenses[i]).Value()
+	}
+}
+
 // finish takes in the answer that ends a layer.
 func (r *record) finish(d *done) {
+	// The spare room of slices that grew adds up over many layers.
+	r.Packages, r.Findings, r.Hashes = slices.Clone(r.Packages), slices.Clone(r.Findings), bytes.Clone(r.Hashes)
 	r.DiffID, r.Entries, r.Size, r.plain = bulwark.Digest(d.DiffID), d.Entries, d.Size, d.Plain
 }
 

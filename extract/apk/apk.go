@@ -57,8 +57,8 @@ func (Extractor) Wants(path string, _ bulwark.Stat) bool {
 // Extract gives the packages of every database in fsys; a package that both
 // have is given once, with each as its place. What cannot be read is a gap. The
 // error is that of ctx, and comes with what was found before.
-func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bulwark.Gap, error) {
-	c := collector{os: os}
+func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS, asked func(path string) bool) ([]bulwark.Package, []bulwark.Gap, error) {
+	c := collector{os: os, asked: asked}
 	for _, p := range databases {
 		if err := c.database(ctx, fsys, p); err != nil {
 			return c.pkgs, c.gaps, err
@@ -68,9 +68,10 @@ func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS) ([]bul
 }
 
 type collector struct {
-	os   *bulwark.OS
-	pkgs []bulwark.Package
-	gaps []bulwark.Gap
+	os    *bulwark.OS
+	asked func(path string) bool
+	pkgs  []bulwark.Package
+	gaps  []bulwark.Gap
 
 	path  string // of the database that is being read
 	first int    // its first package in pkgs
@@ -259,8 +260,9 @@ func (c *collector) entry(e entry) {
 	}
 	p := bulwark.Package{
 		Name: e.name, Version: e.version, Arch: e.arch, Source: e.origin, Vendor: e.maintainer,
-		Where: []bulwark.Location{{Path: c.path}}, By: name, Files: e.files,
+		Where: []bulwark.Location{{Path: c.path}}, By: name,
 	}
+	p.Own(e.files, c.asked)
 	if p.Source == "" {
 		p.Source = e.name
 	}

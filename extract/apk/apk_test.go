@@ -65,7 +65,7 @@ func extract(t testing.TB, os *bulwark.OS, files map[string][]byte) ([]bulwark.P
 	for path, data := range files {
 		fsys[path] = &fstest.MapFile{Data: data, Mode: 0o644}
 	}
-	pkgs, gaps, err := apk.Extractor{}.Extract(t.Context(), fsys, os)
+	pkgs, gaps, err := apk.Extractor{}.Extract(t.Context(), fsys, os, func(string) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	fsys := fstest.MapFS{oldPlace: &fstest.MapFile{Data: []byte("P:a\nV:1-r0\n")}}
-	if _, _, err := (apk.Extractor{}).Extract(ctx, fsys, nil); err == nil {
+	if _, _, err := (apk.Extractor{}).Extract(ctx, fsys, nil, nil); err == nil {
 		t.Error("no error")
 	}
 }

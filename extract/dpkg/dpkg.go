@@ -69,8 +69,8 @@ func (Extractor) Wants(path string, st bulwark.Stat) bool {
 
 // Extract gives the installed packages of every database in fsys. What cannot be
 // read is a gap. The error is that of ctx, and comes with what was found before.
-func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bulwark.Gap, error) {
-	c := collector{fsys: fsys, os: os, lost: map[string]int{}, lists: map[string]bool{}, terms: map[string][]string{}}
+func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS, asked func(path string) bool) ([]bulwark.Package, []bulwark.Gap, error) {
+	c := collector{fsys: fsys, os: os, asked: asked, lost: map[string]int{}, lists: map[string]bool{}, terms: map[string][]string{}}
 	if err := c.status(ctx, database{status: statusFile, info: infoDir, kind: packageurl.TypeDebian}); err != nil {
 		return c.pkgs, c.gaps, err
 	}
@@ -95,11 +95,12 @@ type database struct {
 }
 
 type collector struct {
-	fsys fs.FS
-	os   *bulwark.OS
-	pkgs []bulwark.Package
-	gaps []bulwark.Gap
-	lost map[string]int // gaps by directory
+	fsys  fs.FS
+	os    *bulwark.OS
+	asked func(path string) bool
+	pkgs  []bulwark.Package
+	gaps  []bulwark.Gap
+	lost  map[string]int // gaps by directory
 
 	// Lists already read, and licences by package. A package has one stanza; a
 	// hostile status file that repeats it must not make its list count again.
@@ -190,7 +191,9 @@ func (c *collector) status(ctx context.Context, db database) error {
 			continue
 		}
 		p := c.noun(s, db)
-		p.Files = c.files(s, db)
+		if c.asked != nil {
+			p.Own(c.files(s, db), c.asked)
+		}
 		if db.kind == packageurl.TypeDebian {
 			p.Licenses = c.licenses(s.name)
 		}

@@ -66,7 +66,7 @@ func load(t testing.TB, name string) (fsys fstest.MapFS, want string) {
 
 func extract(t testing.TB, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bulwark.Gap) {
 	t.Helper()
-	pkgs, gaps, err := dpkg.Extractor{}.Extract(t.Context(), fsys, os)
+	pkgs, gaps, err := dpkg.Extractor{}.Extract(t.Context(), fsys, os, func(string) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	fsys, _ := load(t, "debian.txtar")
-	if _, _, err := (dpkg.Extractor{}).Extract(ctx, fsys, nil); err == nil {
+	if _, _, err := (dpkg.Extractor{}).Extract(ctx, fsys, nil, nil); err == nil {
 		t.Error("no error")
 	}
 }

@@ -62,7 +62,7 @@ type headed interface {
 type database interface {
 	Name() string
 	Wants(path string, st bulwark.Stat) bool
-	Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bulwark.Gap, error)
+	Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS, asked func(path string) bool) ([]bulwark.Package, []bulwark.Gap, error)
 }
 
 // fileMode is the mode of the kit's files: executable, since extractors of
@@ -148,6 +148,9 @@ func Extractor(t *testing.T, e extractor, seeds map[string][]byte) {
 	}
 }
 
+// all asks for every path.
+func all(string) bool { return true }
+
 // Database runs the kit over a package database. Seeds are the files of one good
 // database by path, all of which d must want; it must find at least one package
 // and no gap in them. The kit damages one file at a time. System is handed to
@@ -158,7 +161,7 @@ func Database(t *testing.T, d database, system *bulwark.OS, seeds map[string][]b
 	t.Run("name", func(t *testing.T) { stableName(t, d.Name) })
 	t.Run("wants", func(t *testing.T) { wantsSeeds(t, d.Wants, seeds) })
 	run := func(ctx context.Context, fsys fs.FS) result {
-		pkgs, gaps, err := d.Extract(ctx, fsys, system)
+		pkgs, gaps, err := d.Extract(ctx, fsys, system, all)
 		return result{pkgs: pkgs, gaps: gaps, err: err}
 	}
 	t.Run("nothing", func(t *testing.T) {
@@ -182,7 +185,7 @@ func Database(t *testing.T, d database, system *bulwark.OS, seeds map[string][]b
 		}
 		concurrently(t, first, func() result { return run(t.Context(), files(seeds)) })
 		var other *bulwark.OS // a database must bear that no system was recognised
-		if pkgs, _, err := d.Extract(t.Context(), files(seeds), other); err != nil || len(pkgs) != len(first.pkgs) {
+		if pkgs, _, err := d.Extract(t.Context(), files(seeds), other, nil); err != nil || len(pkgs) != len(first.pkgs) {
 			t.Errorf("without a distribution: %d packages, error %v; want %d", len(pkgs), err, len(first.pkgs))
 		}
 	})

@@ -50,7 +50,7 @@ func (wordbase) Name() string { return "wordbase" }
 
 func (wordbase) Wants(path string, _ bulwark.Stat) bool { return path == "words.txt" }
 
-func (w wordbase) Extract(ctx context.Context, fsys fs.FS, _ *bulwark.OS) ([]bulwark.Package, []bulwark.Gap, error) {
+func (w wordbase) Extract(ctx context.Context, fsys fs.FS, _ *bulwark.OS, _ func(string) bool) ([]bulwark.Package, []bulwark.Gap, error) {
 	b, err := fs.ReadFile(fsys, "words.txt")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil

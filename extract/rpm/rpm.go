@@ -71,8 +71,8 @@ func (Extractor) Wants(path string, _ bulwark.Stat) bool {
 // Extract gives the packages of every database in fsys; a package that several
 // have is given once, with each as its place. What cannot be read is a gap. The
 // error is that of ctx, and comes with what was found before.
-func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bulwark.Gap, error) {
-	c := collector{os: os}
+func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS, asked func(path string) bool) ([]bulwark.Package, []bulwark.Gap, error) {
+	c := collector{os: os, asked: asked}
 	for _, path := range databases {
 		if err := c.database(ctx, fsys, path); err != nil {
 			return c.pkgs, c.gaps, err
@@ -86,9 +86,10 @@ func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS) ([]bul
 
 // A collector gathers the packages of all databases.
 type collector struct {
-	os   *bulwark.OS
-	pkgs []bulwark.Package
-	gaps []bulwark.Gap
+	os    *bulwark.OS
+	asked func(path string) bool
+	pkgs  []bulwark.Package
+	gaps  []bulwark.Gap
 
 	path  string // of the database that is being read
 	first int    // its first package in pkgs
@@ -256,18 +257,21 @@ func (c *collector) header(blob []byte) {
 		c.gap(fmt.Errorf("package without name or version: %w", errHeader), true)
 		return
 	}
-	if p.files, err = h.files(); err != nil {
-		// The package is known; only what it owns is not.
-		c.gap(fmt.Errorf("files of %q: %w", p.name, err), false)
+	noun := p.noun(c.path, c.os)
+	if c.asked != nil {
+		files, err := h.files()
+		if err != nil {
+			// The package is known; only what it owns is not.
+			c.gap(fmt.Errorf("files of %q: %w", p.name, err), false)
+		}
+		noun.Own(files, c.asked)
 	}
-	c.add(p.noun(c.path, c.os))
+	c.add(noun)
 }
 
 // A pkg is a package as rpm writes it.
 type pkg struct {
 	name, version, release, epoch, arch, source, license, vendor, module string
-
-	files []string
 }
 
 func (p pkg) evr(version string) string {
@@ -284,7 +288,7 @@ func (p pkg) noun(path string, os *bulwark.OS) bulwark.Package {
 	}
 	out := bulwark.Package{
 		Name: p.name, Version: p.evr(full), Arch: p.arch, Vendor: p.vendor,
-		Where: []bulwark.Location{{Path: path}}, By: name, Files: p.files,
+		Where: []bulwark.Location{{Path: path}}, By: name,
 	}
 	if os != nil {
 		out.Ecosystem = os.Ecosystem

@@ -195,7 +195,7 @@ func one(path string, data []byte) fstest.MapFS {
 
 func extract(t testing.TB, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bulwark.Gap) {
 	t.Helper()
-	pkgs, gaps, err := rpm.Extractor{}.Extract(t.Context(), fsys, os)
+	pkgs, gaps, err := rpm.Extractor{}.Extract(t.Context(), fsys, os, func(string) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestUnreadable(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := (rpm.Extractor{}).Extract(ctx, one(rpmdb+"Packages", bdbSpecs(binary.LittleEndian)), nil); err == nil {
+	if _, _, err := (rpm.Extractor{}).Extract(ctx, one(rpmdb+"Packages", bdbSpecs(binary.LittleEndian)), nil, nil); err == nil {
 		t.Error("no error")
 	}
 }
