@@ -48,6 +48,7 @@ func flaws(distribution bool, hits []hit) []flaw {
 				all[c] = true
 			}
 		}
+		first := map[string]string{} // id of the first record with these CVEs
 		for _, h := range group {
 			own := cves(distribution, h.rec)
 			switch {
@@ -63,8 +64,12 @@ func flaws(distribution bool, hits []hit) []flaw {
 				}
 			case len(own) == 1:
 				put(own[0], h, false)
-			default:
+			case len(own) == 0:
 				put(h.rec.ID, h, false)
+			default: // records of the same CVEs are about one flaw
+				same := strings.Join(own, " ")
+				first[same] = cmp.Or(first[same], h.rec.ID)
+				put(first[same], h, false)
 			}
 		}
 	}

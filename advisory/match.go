@@ -39,15 +39,7 @@ func (db *DB) Match(ctx context.Context, inv *bulwark.Inventory) (Result, error)
 	if db.closed {
 		return Result{}, fmt.Errorf("match: %w", fs.ErrClosed)
 	}
-	m := &matcher{
-		db:         db,
-		inv:        inv,
-		findings:   map[string]*bulwark.Finding{},
-		advisories: map[string]bulwark.Advisory{},
-		uncovered:  map[string]bool{},
-		gaps:       map[string]bool{},
-		kernel:     hasKernel(inv),
-	}
+	m := db.matcher(inv)
 	for i := range inv.Packages {
 		if err := ctx.Err(); err != nil {
 			return Result{}, err
@@ -72,6 +64,18 @@ type matcher struct {
 	masks   map[string]map[string]bool // ecosystem with release → release of a row → same
 	aliases map[string][]*index.Record
 	osKnown *bool
+}
+
+func (db *DB) matcher(inv *bulwark.Inventory) *matcher {
+	return &matcher{
+		db:         db,
+		inv:        inv,
+		findings:   map[string]*bulwark.Finding{},
+		advisories: map[string]bulwark.Advisory{},
+		uncovered:  map[string]bool{},
+		gaps:       map[string]bool{},
+		kernel:     hasKernel(inv),
+	}
 }
 
 type recordKey struct {

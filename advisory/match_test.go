@@ -55,7 +55,7 @@ func TestMatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := show(inv, &r)
+			got := show(t, db, inv, &r)
 			if *update {
 				if want < 0 {
 					ar.Files = append(ar.Files, txtar.File{Name: "want"})
@@ -139,7 +139,8 @@ func inventory(t *testing.T, text string) (inv bulwark.Inventory) {
 }
 
 // show writes a result for people.
-func show(inv *bulwark.Inventory, r *advisory.Result) string {
+func show(t *testing.T, db *advisory.DB, inv *bulwark.Inventory, r *advisory.Result) string {
+	t.Helper()
 	var b strings.Builder
 	for _, f := range r.Findings {
 		a := r.Advisories[f.Rule]
@@ -161,7 +162,11 @@ func show(inv *bulwark.Inventory, r *advisory.Result) string {
 	for _, u := range r.Uncovered {
 		fmt.Fprintf(&b, "uncovered %s\n", u)
 	}
-	for _, a := range advisory.Plan(inv, r.Findings, r.Advisories) {
+	actions, err := db.Plan(inv, r.Findings, r.Advisories)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range actions {
 		fmt.Fprintf(&b, "do %s: %s, removes %d, worst %s, risk %.1f\n", a.Title, cmp.Or(a.Command, "-"), len(a.Findings), a.Worst, a.Risk)
 	}
 	return b.String()

@@ -5,6 +5,7 @@ package advisory
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -14,8 +15,9 @@ import (
 
 // Plan gives the upgrades that remove the open findings which have a fix, most
 // risk removed first. Packages that are built from one source are upgraded
-// together. The findings and advisories are those of [DB.Match].
-func Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisories map[string]bulwark.Advisory) []bulwark.Action {
+// together, and to a version that has no flaw of its own with a known fix. The
+// findings and advisories are those of [DB.Match]; a nil DB knows only them.
+func (db *DB) Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisories map[string]bulwark.Advisory) ([]bulwark.Action, error) {
 	byPURL := map[string]*bulwark.Package{}
 	for i := range inv.Packages {
 		p := &inv.Packages[i]
@@ -67,6 +69,10 @@ func Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisories map[str
 			cmp.Compare(a.key.name, b.key.name), cmp.Compare(a.key.ecosystem, b.key.ecosystem), cmp.Compare(a.key.version, b.key.version))
 	})
 	for _, u := range order {
+		var err error
+		if u.to, err = db.clear(inv, u.pkg, u.to); err != nil {
+			return nil, err
+		}
 		slices.Sort(u.names)
 		slices.Sort(u.action.Findings)
 		u.action.Findings = slices.Compact(u.action.Findings)
@@ -74,7 +80,42 @@ func Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisories map[str
 		u.action.Command = command(u.pkg, u.names, u.to)
 		out = append(out, u.action)
 	}
-	return out
+	return out, nil
+}
+
+// maxSteps bounds how often an upgrade is moved on because its version has flaws.
+const maxSteps = 8
+
+// clear gives the first version from to on that has no flaw with a known fix, as
+// far as the fixes of the flaws on the way lead there.
+func (db *DB) clear(inv *bulwark.Inventory, p *bulwark.Package, to string) (string, error) {
+	if db == nil {
+		return to, nil
+	}
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.closed {
+		return "", fmt.Errorf("plan: %w", fs.ErrClosed)
+	}
+	for range maxSteps {
+		q := *p
+		q.Version, q.SourceVersion = to, to
+		m := db.matcher(inv)
+		if err := m.match(&q); err != nil {
+			return "", fmt.Errorf("plan %q: %w", p.PURL, err)
+		}
+		next := to
+		for _, f := range m.findings {
+			if c, err := vers.Compare(p.Ecosystem, cmp.Or(f.Fix, to), next); f.Status.Open() && err == nil && c > 0 {
+				next = f.Fix
+			}
+		}
+		if next == to {
+			break
+		}
+		to = next
+	}
+	return to, nil
 }
 
 // risk weighs a finding: what is exploited comes before any number of what is

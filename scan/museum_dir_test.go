@@ -213,14 +213,14 @@ func withoutOverride(ctx context.Context, s scan.Scanner, _ *room, target string
 		version uint32
 		pid     int32
 	}{0x20080522, 0}
-	type sets struct{ effective, permitted, inheritable uint32 }
+	type sets [3]uint32 // effective, permitted, inheritable
 	var have [2]sets
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_CAPGET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&have)), 0); errno != 0 {
 		return nil, errors.Join(errSkip, errno)
 	}
 	const override, search = 1 << 1, 1 << 2 // CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 	less := have
-	less[0].effective &^= override | search
+	less[0][0] &^= override | search
 	set := func(c *[2]sets) error {
 		_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(c)), 0)
 		if errno != 0 {

@@ -410,7 +410,10 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	}
 	s.apply(r)
 	sortFindings(r.Findings)
-	r.Actions = advisory.Plan(&r.Inventory, r.Findings, r.Advisories)
+	var err error
+	if r.Actions, err = s.DB.Plan(&r.Inventory, r.Findings, r.Advisories); err != nil {
+		return err
+	}
 	r.Decision = s.Gate.Decide(r)
 	s.show(r)
 	return nil
