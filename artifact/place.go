@@ -102,7 +102,7 @@ func head(name string) ([]byte, error) {
 	defer f.Close()
 	b := make([]byte, headSize)
 	n, err := io.ReadFull(f, b)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
 	}
 	return b[:n], err

@@ -4,6 +4,7 @@ package dir
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -33,7 +34,7 @@ func list(ctx context.Context, f *os.File, limit int) (out []entry, more bool, e
 			err = ctx.Err()
 		}
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	if len(out) > limit {

@@ -121,7 +121,7 @@ type stream struct {
 }
 
 func (s stream) Close() error {
-	s.PipeReader.CloseWithError(io.ErrClosedPipe)
+	s.CloseWithError(io.ErrClosedPipe)
 	s.cancel()
 	<-s.done
 	return nil
@@ -166,7 +166,7 @@ func (r *run) write(ctx context.Context, top folder, w io.Writer) error {
 	} else {
 		err = r.folder(ctx, top, "", 0)
 	}
-	if err != nil && err != errFull {
+	if err != nil && !errors.Is(err, errFull) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -225,7 +225,7 @@ func (r *run) folder(ctx context.Context, d folder, rel string, depth int) error
 			at = rel + "/" + e.shown
 		}
 		err := r.visit(ctx, d, e, at, depth)
-		if err == errClosed { // no entry of this directory can be reached
+		if errors.Is(err, errClosed) { // no entry of this directory can be reached
 			r.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: rel, Detail: fs.ErrPermission.Error(), Hides: true})
 			return nil
 		}
@@ -403,7 +403,7 @@ func (r *run) content(f *os.File, info fs.FileInfo, rel string) error {
 // pad fills up a file that shrank or broke off, so that the stream goes on.
 func (r *run) pad(rel string, n int64, why error) error {
 	detail := "it shrank while it was read"
-	if why != io.EOF {
+	if !errors.Is(why, io.EOF) {
 		detail = cause(why).Error()
 	}
 	r.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: rel, Detail: detail})

@@ -373,7 +373,7 @@ func (a *archive) savedTree(ctx context.Context, saved []savedImage, sel string,
 		l := bulwark.Layer{DiffID: cfg.RootFS.DiffIDs[i], Blob: s.Size(), CreatedBy: by[i]}
 		var head [6]byte
 		n, err := s.ReadAt(head[:], 0)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("layer %q: %w", name, err)
 		}
 		if compression(head[:n]) == "" {

@@ -170,10 +170,10 @@ type content struct {
 func (c *content) Read(p []byte) (int, error) {
 	for len(c.chunk) == 0 {
 		m, err := c.call.next()
-		if err == io.EOF && c.left > 0 {
+		if errors.Is(err, io.EOF) && c.left > 0 {
 			err = io.ErrUnexpectedEOF
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return 0, io.EOF
 		}
 		if err != nil {

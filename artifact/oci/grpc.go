@@ -166,14 +166,14 @@ func one(ctx context.Context, c *http.Client, method string, header map[string]s
 	}
 	defer cl.close()
 	m, err := cl.next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, err
 	}
 	m = append([]byte(nil), m...)
-	if _, err := cl.next(); err != io.EOF {
+	if _, err := cl.next(); !errors.Is(err, io.EOF) {
 		return nil, errors.Join(err, errors.New("more than one answer"))
 	}
 	return m, nil

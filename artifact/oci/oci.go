@@ -149,7 +149,7 @@ func missed(ref string, ms []miss) error {
 			if !errors.Is(m.err, errAbsent) {
 				next = h.Next
 			}
-			if top, ok := m.err.(*bulwark.Hint); ok {
+			if top, ok := m.err.(*bulwark.Hint); ok { //nolint:errorlint // of what wraps a hint, the words must stay
 				m.err = top.Err
 			}
 		}

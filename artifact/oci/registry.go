@@ -219,7 +219,7 @@ func (rg *registry) open(ctx context.Context, d descriptor) (io.ReadCloser, erro
 
 func (rg *registry) blob(ctx context.Context, d descriptor, off int64) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, blobKey{}, true))
-	resp, err := rg.get(ctx, "blobs", string(d.Digest), off)
+	resp, err := rg.get(ctx, "blobs", string(d.Digest), off) //nolint:bodyclose // the reader made of it below closes it
 	if err != nil {
 		cancel()
 		return nil, err

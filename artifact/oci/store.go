@@ -465,8 +465,8 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 		switch {
 		case len(line) > limit:
 			return nil, fmt.Errorf("line of more than %d bytes: %w", limit, bulwark.ErrTooLarge)
-		case err == bufio.ErrBufferFull:
-		case err == io.EOF && len(line) > 0, err == nil:
+		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF) && len(line) > 0, err == nil:
 			return line, nil
 		default:
 			return nil, err

@@ -157,7 +157,7 @@ func TestBrokenPut(t *testing.T) {
 	c := diskcache.Open(dir, 100)
 	check(t, put(c, "a", "old"))
 	broken := errors.New("broken")
-	if err := c.Put("a", func(w io.Writer) error { _, _ = io.WriteString(w, "half"); return broken }); err != broken {
+	if err := c.Put("a", func(w io.Writer) error { _, _ = io.WriteString(w, "half"); return broken }); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 	func() {

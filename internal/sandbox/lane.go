@@ -94,10 +94,12 @@ func (l *Lane) Send(ctx context.Context, r io.Reader, sum hash.Hash) (n int64, e
 		}
 		slot := l.mem[l.next*slotSize : (l.next+1)*slotSize]
 		m, rerr := io.ReadFull(r, slot)
-		if rerr == nil || rerr == io.EOF || rerr == io.ErrUnexpectedEOF {
-			if cerr := ctx.Err(); cerr != nil {
-				m, rerr = 0, cerr
-			}
+		end := rerr == io.EOF || rerr == io.ErrUnexpectedEOF
+		var broken error
+		if rerr != nil && !end {
+			broken = rerr
+		} else if cerr := ctx.Err(); cerr != nil {
+			m, broken = 0, cerr
 		}
 		if m > 0 {
 			if sum != nil {
@@ -110,15 +112,14 @@ func (l *Lane) Send(ctx context.Context, r io.Reader, sum hash.Hash) (n int64, e
 			l.free--
 			l.next = (l.next + 1) % laneSlots
 		}
-		switch rerr {
-		case nil:
-		case io.EOF, io.ErrUnexpectedEOF:
-			return n, l.mark(markEnd)
-		default:
+		switch {
+		case broken != nil:
 			if err := l.mark(markAbort); err != nil {
 				return n, err
 			}
-			return n, rerr
+			return n, broken
+		case end:
+			return n, l.mark(markEnd)
 		}
 	}
 }

@@ -55,6 +55,7 @@ func child(what string) int {
 		var all [][]byte
 		for {
 			all = append(all, bytes.Repeat([]byte{1}, 1<<20))
+			runtime.KeepAlive(all)
 		}
 	case "spin":
 		for {

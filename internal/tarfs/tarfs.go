@@ -204,7 +204,7 @@ func (s *skipper) Seek(offset int64, whence int) (int64, error) {
 		n, err := s.Discard(int(min(offset, 1<<30)))
 		s.pos += int64(n)
 		offset -= int64(n)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return s.pos, io.ErrUnexpectedEOF
 		}
 		if err != nil {
