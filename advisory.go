@@ -72,3 +72,17 @@ type Feed struct {
 	Modified time.Time `json:"modified,omitzero"` // newest record in it
 	Source   string    `json:"source,omitempty"`  // URL or file it came from
 }
+
+// Risk weighs a finding: what is exploited comes before any number of what is only
+// likely to be, and that before what is only severe. Only the order means anything.
+func Risk(s Severity, a *Advisory) float64 {
+	weight := map[Severity]float64{
+		SeverityCritical: 10, SeverityHigh: 5, SeverityMedium: 2,
+		SeverityLow: 0.5, SeverityNegligible: 0.1, SeverityUnknown: 1,
+	}[s]
+	weight += 100 * a.EPSS
+	if a.Exploited {
+		weight += 1000
+	}
+	return weight
+}

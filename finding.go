@@ -32,8 +32,9 @@ type Finding struct {
 	Class    Class      `json:"class"`
 	Rule     string     `json:"rule"` // "CVE-2024-3094", "DSA-5649-1", "secret/private-key"
 	Severity Severity   `json:"severity"`
-	Subject  string     `json:"subject"`       // purl, path, or the artifact's ID
-	Fix      string     `json:"fix,omitempty"` // first fixed version, or what to change; "" if none is known
+	Subject  string     `json:"subject"`          // purl, path, or the artifact's ID
+	Fix      string     `json:"fix,omitempty"`    // first fixed version, or what to change; "" if none is known
+	Origin   string     `json:"origin,omitempty"` // OwnerBase or OwnerApp: whose layer brought it; "" when that is not known
 	Status   Status     `json:"status"`
 	Evidence []Evidence `json:"evidence"` // never empty
 }

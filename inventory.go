@@ -4,6 +4,8 @@ package bulwark
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +18,8 @@ import (
 type Inventory struct {
 	OS       *OS       `json:"os,omitempty"` // nil when no operating system was recognised
 	Packages []Package `json:"packages"`
-	Layers   []Layer   `json:"layers,omitempty"` // oldest first; empty for artifacts without layers
+	Removed  []Package `json:"removed,omitempty"` // what a later layer took away; Where says which
+	Layers   []Layer   `json:"layers,omitempty"`  // oldest first; empty for artifacts without layers
 	Gaps     []Gap     `json:"gaps,omitempty"`
 }
 
@@ -90,14 +93,72 @@ type Location struct {
 	Deleted Digest `json:"deleted,omitempty"` // diff ID of the later layer that removed it
 }
 
-// A Layer is one layer of an image.
+// A Layer is one layer of an image. All but Class and Owner is a function of
+// the layers' content.
 type Layer struct {
-	DiffID    Digest `json:"diffId"`              // of the uncompressed tar stream
-	Digest    Digest `json:"digest,omitempty"`    // of the blob as stored
-	Size      int64  `json:"size,omitempty"`      // bytes of the uncompressed tar stream
-	Blob      int64  `json:"blob,omitempty"`      // bytes of the blob as stored
-	Entries   int    `json:"entries,omitempty"`   // tar entries
-	CreatedBy string `json:"createdBy,omitempty"` // instruction that made it
+	DiffID    Digest           `json:"diffId"`              // of the uncompressed tar stream
+	Digest    Digest           `json:"digest,omitempty"`    // of the blob as stored
+	Size      int64            `json:"size,omitempty"`      // bytes of the uncompressed tar stream
+	Blob      int64            `json:"blob,omitempty"`      // bytes of the blob as stored
+	Entries   int              `json:"entries,omitempty"`   // tar entries
+	CreatedBy string           `json:"createdBy,omitempty"` // instruction that made it
+	Content   map[string]int64 `json:"content,omitempty"`   // bytes of files by Area
+	Wasted    int64            `json:"wasted,omitempty"`    // bytes of files that later layers hide, about
+	Class     string           `json:"class,omitempty"`     // what it is for, see the Class constants; "" is unknown
+	Owner     string           `json:"owner,omitempty"`     // who answers for it: OwnerBase or OwnerApp
+}
+
+// The areas of an image that a layer's files belong to.
+const (
+	AreaSystem   = "system"   // where the operating system's packages put their files
+	AreaLanguage = "language" // where a language's package manager puts them
+	AreaCode     = "code"     // programs, libraries, scripts, pages
+	AreaConfig   = "config"   // settings
+	AreaData     = "data"     // everything else
+)
+
+// The classes of layers.
+const (
+	LayerBaseOS    = "base-os"       // the distribution
+	LayerBaseAdded = "base-added"    // operating-system packages, and what a base image adds to its distribution
+	LayerLanguage  = "language"      // dependencies from a language's package manager
+	LayerApp       = "application"   // programs and pages
+	LayerConfig    = "configuration" // settings
+	LayerData      = "data"          // neither program nor setting
+)
+
+// The owners of layers and findings.
+const (
+	OwnerBase = "base" // whoever makes the base image
+	OwnerApp  = "app"  // whoever builds this image
+)
+
+// A Base is the image that another one was built from. How sure that is says By.
+type Base struct {
+	Name       string `json:"name,omitempty"`   // "docker.io/library/debian:12"; "" when only the layers tell
+	Digest     Digest `json:"digest,omitempty"` // of its manifest, if known
+	Layers     int    `json:"layers"`           // how many of the image's layers are its own, the oldest ones
+	By         string `json:"by"`               // "layers", "label" or "history"
+	Confidence string `json:"confidence"`       // "certain", "likely" or "guess"
+}
+
+// Chain gives the chain ID of each layer: it names the layer with all that lie
+// below it (https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid).
+// Layers without a diff ID end it.
+func Chain(layers []Layer) []Digest {
+	out := make([]Digest, 0, len(layers))
+	for i, l := range layers {
+		if l.DiffID == "" {
+			break
+		}
+		id := l.DiffID
+		if i > 0 {
+			sum := sha256.Sum256([]byte(string(out[i-1]) + " " + string(l.DiffID)))
+			id = Digest("sha256:" + hex.EncodeToString(sum[:]))
+		}
+		out = append(out, id)
+	}
+	return out
 }
 
 // A Gap says what could not be read, and so what the answer does not cover.

@@ -15,8 +15,10 @@ type Report struct {
 	Tool       Tool                `json:"tool"`
 	Created    time.Time           `json:"created"` // when the scan was made
 	Artifact   Artifact            `json:"artifact"`
+	Base       *Base               `json:"base,omitempty"` // what an image was built from; nil when nothing tells
 	Inventory  Inventory           `json:"inventory"`
 	Findings   []Finding           `json:"findings"`             // worst first, then by rule and subject
+	Gone       []Finding           `json:"gone,omitempty"`       // vulnerabilities of packages that a later layer took away
 	Advisories map[string]Advisory `json:"advisories,omitempty"` // by the Rule of vulnerability findings
 	Rules      map[string]Rule     `json:"rules,omitempty"`      // by the Rule of all other findings
 	Database   Database            `json:"database"`
@@ -39,6 +41,7 @@ type Scan struct {
 	Sandboxed   bool  `json:"sandboxed"`  // parsers ran without network and paths
 	DurationMS  int64 `json:"durationMs"` // wall time, milliseconds
 	Interrupted bool  `json:"interrupted,omitempty"`
+	Verified    bool  `json:"verified,omitempty"` // every layer's content was seen to have the diff ID that the image claims
 }
 
 // An Action is one thing to do, and what it removes.

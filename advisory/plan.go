@@ -61,7 +61,7 @@ func (db *DB) Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisorie
 		u.action.Findings = append(u.action.Findings, f.ID)
 		u.action.Worst = max(u.action.Worst, f.Severity)
 		a := advisories[f.Rule]
-		u.action.Risk += risk(f.Severity, &a)
+		u.action.Risk += bulwark.Risk(f.Severity, &a)
 	}
 	out := make([]bulwark.Action, 0, len(order))
 	slices.SortFunc(order, func(a, b *upgrade) int {
@@ -116,20 +116,6 @@ func (db *DB) clear(inv *bulwark.Inventory, p *bulwark.Package, to string) (stri
 		to = next
 	}
 	return to, nil
-}
-
-// risk weighs a finding: what is exploited comes before any number of what is
-// only likely to be, and that before what is only severe.
-func risk(s bulwark.Severity, a *bulwark.Advisory) float64 {
-	weight := map[bulwark.Severity]float64{
-		bulwark.SeverityCritical: 10, bulwark.SeverityHigh: 5, bulwark.SeverityMedium: 2,
-		bulwark.SeverityLow: 0.5, bulwark.SeverityNegligible: 0.1, bulwark.SeverityUnknown: 1,
-	}[s]
-	weight += 100 * a.EPSS
-	if a.Exploited {
-		weight += 1000
-	}
-	return weight
 }
 
 // command gives what to type; "" when a name or a version has characters that a

@@ -138,7 +138,7 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 		case cmd.Merge != nil && len(c.lanes) > 0:
 			if cmd.Merge.Last { // the first merge comes when all layers have been read
 				for _, l := range c.lanes {
-					l.buf, l.hashes = nil, nil
+					l.buf, l.marks = nil, nil
 				}
 				debug.FreeOSMemory()
 			}

@@ -22,13 +22,13 @@ import (
 type counts struct {
 	Packages int `json:"packages"`
 	Findings int `json:"findings"`
-	Hashes   int `json:"hashes,omitempty"` // bytes
+	Marks    int `json:"marks,omitempty"` // bytes
 }
 
 // Bounds on what is believed of a kept file, which another process wrote.
 const (
-	maxItems  = 4_000_000
-	maxHashes = 64 << 20
+	maxItems = 4_000_000
+	maxMarks = 192 << 20
 )
 
 func readKept[T any](f io.Reader, read func(*bufio.Reader) (T, error)) (v T, err error) {

@@ -119,6 +119,7 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 	}
 	pkgs := make([]bulwark.Package, 0, n)
 	var paths []string
+	var removed []bulwark.Package
 	for i, rec := range s.records {
 		for _, p := range rec.Packages {
 			if err := ctx.Err(); err != nil {
@@ -128,8 +129,16 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 			for w := range p.Where {
 				p.Where[w].Layer = s.layers[i].DiffID
 			}
-			p.Where = slices.DeleteFunc(p.Where, func(l bulwark.Location) bool { return s.hiddenBy(i, l.Path) >= 0 })
+			for w := range p.Where {
+				if j := s.hiddenBy(i, p.Where[w].Path); j >= 0 {
+					p.Where[w].Deleted = s.layers[j].DiffID
+				}
+			}
+			gone := slices.Clone(p.Where)
+			p.Where = slices.DeleteFunc(p.Where, func(l bulwark.Location) bool { return l.Deleted != "" })
 			if len(p.Where) == 0 {
+				p.Where = gone
+				removed = append(removed, p)
 				continue
 			}
 			pkgs = append(pkgs, p)
@@ -144,7 +153,7 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 		}
 	}
 	slices.Sort(paths)
-	final, brought, err := s.databases(ctx, e, slices.Compact(paths))
+	final, brought, gone, err := s.databases(ctx, e, slices.Compact(paths))
 	// Nothing is parsed after this: the child's memory is given back before the
 	// parent's own work begins.
 	if err = errors.Join(err, e.end(ctx)); err != nil {
@@ -175,22 +184,43 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 		}
 	}
 	inv.Packages = together(pkgs)
+	inv.Removed = s.removed(inv.Packages, append(removed, gone...))
+	for i := range s.layers {
+		s.layers[i].Wasted = s.wasted(i)
+		s.layers[i].Content = s.records[i].Content
+	}
 	return inv, s.findings(), nil
 }
 
+// maxRemoved bounds the packages that are listed as taken away.
+const maxRemoved = 5000
+
+// removed gives the packages that are really gone: not those that a later layer
+// has brought again, at the same place or another.
+func (s *stack) removed(there, gone []bulwark.Package) []bulwark.Package {
+	known := make(map[string]bool, len(there))
+	for i := range there {
+		known[there[i].Key()] = true
+	}
+	gone = slices.DeleteFunc(gone, func(p bulwark.Package) bool { return known[p.Key()] })
+	gone = together(gone)
+	return gone[:min(len(gone), maxRemoved)]
+}
+
 // databases reads the package databases as the last layer leaves them, and as
-// earlier layers left them, to tell which layer brought each package.
-func (s *stack) databases(ctx context.Context, e *engine, paths []string) (final merged, brought map[string]bulwark.Digest, err error) {
+// earlier layers left them, to tell which layer brought each package, and which
+// of earlier layers are gone.
+func (s *stack) databases(ctx context.Context, e *engine, paths []string) (final merged, brought map[string]bulwark.Digest, gone []bulwark.Package, err error) {
 	states := s.changed()
 	if len(states) == 0 {
-		return final, nil, nil
+		return final, nil, nil, nil
 	}
 	last := states[len(states)-1]
 	files, lost := s.visible(last)
 	final = merged{Owners: map[string]string{}}
 	if len(files) > 0 {
 		if final, err = e.merge(ctx, mergeCommand{Files: files, Last: true, Paths: paths}); err != nil {
-			return final, nil, err
+			return final, nil, nil, err
 		}
 	}
 	for _, l := range lost {
@@ -210,26 +240,47 @@ func (s *stack) databases(ctx context.Context, e *engine, paths []string) (final
 		older = older[len(older)-maxStates:]
 	}
 	there := brought
+	newer := make(map[string]bool, len(brought)) // packages of the next state
+	for key := range brought {
+		newer[key] = true
+	}
+	lostAt := map[string]int{} // packages that are gone → index in gone
+	next := last
 	for _, i := range slices.Backward(older) {
-		if len(there) == 0 {
-			break
-		}
 		files, _ := s.visible(i)
 		m, err := e.merge(ctx, mergeCommand{Files: files})
 		if err != nil {
-			return final, nil, err
+			return final, nil, nil, err
 		}
 		still := map[string]bulwark.Digest{}
+		now := make(map[string]bool, len(m.Packages))
 		for _, p := range m.Packages {
 			key := databaseKey(p, final.OS)
+			now[key] = true
 			if _, ok := there[key]; ok {
 				brought[key] = s.layers[i].DiffID
 				still[key] = ""
 			}
+			at, known := lostAt[key]
+			switch {
+			case known: // it came from an older layer still
+				gone[at].Where[0].Layer = s.layers[i].DiffID
+			case !newer[key] && len(gone) < maxRemoved:
+				if final.OS != nil && final.OS.Ecosystem != "" {
+					p.Ecosystem = final.OS.Ecosystem
+				}
+				path := ""
+				if len(p.Where) > 0 {
+					path = p.Where[0].Path
+				}
+				p.Where = []bulwark.Location{{Path: path, Layer: s.layers[i].DiffID, Deleted: s.layers[next].DiffID}}
+				lostAt[key] = len(gone)
+				gone = append(gone, p)
+			}
 		}
-		there = still
+		there, newer, next = still, now, i
 	}
-	return final, brought, nil
+	return final, brought, gone, nil
 }
 
 // databaseKey is the key of a package of an earlier state, where the release may

@@ -5,6 +5,7 @@ package scan
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -39,8 +40,9 @@ type parser struct {
 	ctx     context.Context
 	buf     []byte
 	head    [headSize]byte
-	hashes  []byte
-	up      parents
+	marks   []byte // mark after mark
+	dirs    folders
+	content content
 	links   map[string]string // symbolic links of this layer
 	looked  map[string]bool   // files of this layer that extractors looked into
 	seen    map[string]bool   // files that gave something in this layer
@@ -59,7 +61,9 @@ type parser struct {
 func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 	p.ctx, p.skip, p.seen = ctx, skip, map[string]bool{}
 	p.links, p.looked = map[string]string{}, map[string]bool{}
-	p.hashes, p.keptLen = p.hashes[:0], 0
+	p.marks, p.keptLen = p.marks[:0], 0
+	p.dirs = folders{leave: func(c chain, n int64) { p.mark(newMark(c.asTree(), n, true)) }}
+	p.content = content{}
 	p.restart()
 	stats, err := tarfs.Walk(ctx, r, p.lim, p.visit, func(f tarfs.Fault) {
 		kind := bulwark.GapMalformed
@@ -71,9 +75,10 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 		}
 		p.gap(bulwark.Gap{Kind: kind, Path: f.Path, Detail: f.Detail, Hides: f.Ends || p.names(f.Path)})
 	})
-	p.flushHashes()
+	p.dirs.close()
+	p.flushMarks()
 	p.summary()
-	d := &done{Entries: stats.Entries, Size: stats.Size, DiffID: stats.DiffID, Plain: stats.Whole && stats.Format == "tar"}
+	d := &done{Entries: stats.Entries, Content: p.content, Size: stats.Size, DiffID: stats.DiffID, Plain: stats.Whole && stats.Format == "tar"}
 	if err != nil {
 		d.Err = err.Error()
 	}
@@ -154,34 +159,140 @@ func (c chain) asDir() pathHash {
 	return c.short()
 }
 
-// parents remembers the chain of the last parent directory: entries of one
-// directory mostly follow each other.
-type parents struct {
-	dir   string
-	chain chain
+// A mark stands for one path in the record of a layer: its pathHash, then its
+// size in units of 64 bytes, rounded up, as 32 bits of which the highest says
+// that it is the size of all that lies below a directory.
+type mark [12]byte
+
+const (
+	markUnit = 64
+	markTree = 1 << 31
+)
+
+func newMark(h pathHash, size int64, tree bool) (m mark) {
+	n := uint32(min((max(size, 0)+markUnit-1)/markUnit, markTree-1))
+	if tree {
+		n |= markTree
+	}
+	copy(m[:], h[:])
+	binary.LittleEndian.PutUint32(m[8:], n)
+	return m
 }
 
-func (m *parents) of(p string) chain {
+func (m mark) hash() pathHash { return pathHash(m[:8]) }
+
+// size gives bytes, and whether they are those of a whole tree.
+func (m mark) size() (n int64, tree bool) {
+	v := binary.LittleEndian.Uint32(m[8:])
+	return int64(v&^markTree) * markUnit, v&markTree != 0
+}
+
+// asTree is what a directory's whole content has in place of short.
+func (c chain) asTree() pathHash {
+	c[1] ^= 0xff
+	return c.short()
+}
+
+// folders is the directories down to the last entry's: entries of one directory
+// mostly follow each other, and the chain of its path is made once. It counts
+// the bytes below each; a directory that is come back to is counted in parts.
+type folders struct {
+	dir   string // of the last entry; "" is the root
+	open  []folder
+	leave func(chain, int64) // told of each directory that is left
+}
+
+type folder struct {
+	end   int // of its path in folders.dir
+	chain chain
+	bytes int64
+}
+
+// maxOpen bounds the directories that are remembered; deeper ones count for the
+// last of them.
+const maxOpen = 256
+
+// of gives the chain of path p, which brings size bytes.
+func (f *folders) of(p string, size int64) chain {
 	if p == "." {
 		return chain{}
 	}
-	dir, name := path.Dir(p), path.Base(p)
-	if dir != m.dir || m.dir == "" {
-		var c chain
-		if dir != "." {
-			for part := range strings.SplitSeq(dir, "/") {
+	dir, name := "", p
+	if i := strings.LastIndexByte(p, '/'); i >= 0 {
+		dir, name = p[:i], p[i+1:]
+	}
+	if dir != f.dir {
+		f.enter(dir)
+	}
+	c := chain{}
+	if n := len(f.open); n > 0 {
+		c = f.open[n-1].chain
+		f.open[n-1].bytes += size
+		if rest := dir[f.open[n-1].end:]; rest != "" {
+			for part := range strings.SplitSeq(rest[1:], "/") {
 				c = c.child(part)
 			}
 		}
-		m.dir, m.chain = dir, c
 	}
-	return m.chain.child(name)
+	return c.child(name)
 }
 
-func (p *parser) flushHashes() {
-	if len(p.hashes) > 0 {
-		p.emit(&answer{Hashes: p.hashes})
-		p.hashes = p.hashes[:0]
+func (f *folders) enter(dir string) {
+	for n := len(f.open); n > 0; n = len(f.open) {
+		end := f.open[n-1].end
+		if len(dir) >= end && dir[:end] == f.dir[:end] && (len(dir) == end || dir[end] == '/') {
+			break
+		}
+		f.pop()
+	}
+	f.dir = dir
+	at, c := 0, chain{}
+	if n := len(f.open); n > 0 {
+		at, c = f.open[n-1].end+1, f.open[n-1].chain
+	}
+	for at < len(dir) && len(f.open) < maxOpen {
+		end := len(dir)
+		if i := strings.IndexByte(dir[at:], '/'); i >= 0 {
+			end = at + i
+		}
+		c = c.child(dir[at:end])
+		f.open = append(f.open, folder{end: end, chain: c})
+		at = end + 1
+	}
+}
+
+// pop leaves the innermost directory.
+func (f *folders) pop() {
+	n := len(f.open) - 1
+	last := f.open[n]
+	f.open = f.open[:n]
+	if n > 0 {
+		f.open[n-1].bytes += last.bytes
+	}
+	if last.bytes > 0 {
+		f.leave(last.chain, last.bytes)
+	}
+}
+
+// close leaves all directories.
+func (f *folders) close() {
+	for len(f.open) > 0 {
+		f.pop()
+	}
+	f.dir = ""
+}
+
+// mark notes one path for the record.
+func (p *parser) mark(m mark) {
+	if p.marks = append(p.marks, m[:]...); len(p.marks) >= markBlock {
+		p.flushMarks()
+	}
+}
+
+func (p *parser) flushMarks() {
+	if len(p.marks) > 0 {
+		p.emit(&answer{Marks: p.marks})
+		p.marks = p.marks[:0]
 	}
 }
 
@@ -194,13 +305,18 @@ func (p *parser) visit(e *tarfs.Entry, content io.Reader) error {
 		p.tell(&answer{Opaques: []string{e.Path}})
 		return nil
 	}
-	c := p.up.of(e.Path)
+	size := int64(0)
+	if e.Type == tarfs.Regular {
+		size = e.Size
+	}
+	c := p.dirs.of(e.Path, size)
 	h := c.short()
 	if e.Type == tarfs.Dir {
 		h = c.asDir()
 	}
-	if p.hashes = append(p.hashes, h[:]...); len(p.hashes) >= hashBlock {
-		p.flushHashes()
+	p.mark(newMark(h, size, false))
+	if e.Type == tarfs.Regular {
+		p.content[area(e.Path, e.Mode, size)] += size
 	}
 	if p.seen[e.Path] {
 		p.emit(&answer{Again: e.Path})

@@ -20,7 +20,7 @@ import (
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "3"
+const recordVersion = "4"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.
@@ -35,7 +35,8 @@ type record struct {
 	Gaps      []bulwark.Gap     `json:"gaps,omitempty"`
 	Kept      []keptFile        `json:"kept,omitempty"` // offsets in the file of kept content
 	Links     []keptLink        `json:"links,omitempty"`
-	Hashes    []byte            `json:"-"` // pathHash after pathHash
+	Marks     []byte            `json:"-"` // mark after mark
+	Content   content           `json:"content,omitempty"`
 	Whiteouts []string          `json:"whiteouts,omitempty"`
 	Opaques   []string          `json:"opaques,omitempty"`
 
@@ -43,7 +44,7 @@ type record struct {
 	answers int  // how many
 	plain   bool // the blob is not compressed: its digest is the diff ID
 
-	hashes []pathHash // sorted
+	marks  []mark // sorted
 	white  map[string]bool
 	opaque map[string]bool
 }
@@ -51,12 +52,12 @@ type record struct {
 // add takes in one answer of the child. More than a child within its limits could
 // say is an error.
 func (r *record) add(a *answer, lim limit.Limits) error {
-	if a.Hashes == nil {
+	if a.Marks == nil {
 		r.size += a.size
 		r.answers++
 	}
-	// Each path hash is an entry. A child stays below half of the rest.
-	if r.size > 2*maxAnswers || r.answers > lim.Results+2*maxGaps+100 || len(r.Hashes)/len(pathHash{}) > lim.Entries+hashBlock {
+	// Each mark is an entry or its directory. A child stays below half of the rest.
+	if r.size > 2*maxAnswers || r.answers > lim.Results+2*maxGaps+100 || len(r.Marks)/len(mark{}) > 2*lim.Entries+markBlock {
 		return fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
 	}
 	if k := a.Kept; k != nil && (k.Off < 0 || k.Size < 0 || k.Size > lim.Kept || k.Off > maxKept-k.Size) {
@@ -80,7 +81,7 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.Packages = slices.DeleteFunc(r.Packages, func(p bulwark.Package) bool { return len(p.Where) > 0 && outer(p.Where[0].Path) == a.Again })
 		r.Kept = slices.DeleteFunc(r.Kept, func(k keptFile) bool { return k.Path == a.Again })
 	default:
-		r.Hashes = append(r.Hashes, a.Hashes...)
+		r.Marks = append(r.Marks, a.Marks...)
 		r.Whiteouts = append(r.Whiteouts, a.Whiteouts...)
 		r.Opaques = append(r.Opaques, a.Opaques...)
 	}
@@ -103,8 +104,9 @@ func compact(p *bulwark.Package) {
 // finish takes in the answer that ends a layer.
 func (r *record) finish(d *done) {
 	// The spare room of slices that grew adds up over many layers.
-	r.Packages, r.Findings, r.Hashes = slices.Clone(r.Packages), slices.Clone(r.Findings), bytes.Clone(r.Hashes)
+	r.Packages, r.Findings, r.Marks = slices.Clone(r.Packages), slices.Clone(r.Findings), bytes.Clone(r.Marks)
 	r.DiffID, r.Entries, r.Size, r.plain = bulwark.Digest(d.DiffID), d.Entries, d.Size, d.Plain
+	r.Content = d.Content
 }
 
 // maxKept bounds the file of kept content of all layers, bytes.
@@ -119,14 +121,14 @@ func outer(p string) string {
 
 // index makes hides quick.
 func (r *record) index() {
-	r.hashes = make([]pathHash, 0, len(r.Hashes)/len(pathHash{}))
-	for h := range slices.Chunk(r.Hashes, len(pathHash{})) {
-		if len(h) == len(pathHash{}) {
-			r.hashes = append(r.hashes, pathHash(h))
+	r.marks = make([]mark, 0, len(r.Marks)/len(mark{}))
+	for m := range slices.Chunk(r.Marks, len(mark{})) {
+		if len(m) == len(mark{}) {
+			r.marks = append(r.marks, mark(m))
 		}
 	}
-	slices.SortFunc(r.hashes, pathHash.compare)
-	r.Hashes = nil
+	slices.SortFunc(r.marks, func(a, b mark) int { return bytes.Compare(a[:], b[:]) })
+	r.Marks = nil
 	r.white = make(map[string]bool, len(r.Whiteouts))
 	for _, p := range r.Whiteouts {
 		r.white[p] = true
@@ -158,6 +160,7 @@ type lineage struct {
 	paths  []string
 	hashes []pathHash
 	dir    pathHash // of the path as a directory
+	tree   pathHash // of what lies below it
 }
 
 func lineageOf(p string) lineage {
@@ -171,14 +174,17 @@ func lineageOf(p string) lineage {
 		h = h.child(path.Base(l.paths[i]))
 		l.hashes[i] = h.short()
 	}
-	l.dir = h.asDir()
+	l.dir, l.tree = h.asDir(), h.asTree()
 	return l
 }
 
-func (h pathHash) compare(o pathHash) int { return bytes.Compare(h[:], o[:]) }
+// find gives the index of the first mark of a path.
+func (r *record) find(h pathHash) (int, bool) {
+	return slices.BinarySearchFunc(r.marks, h, func(m mark, h pathHash) int { return bytes.Compare(m[:len(h)], h[:]) })
+}
 
 func (r *record) has(h pathHash) bool {
-	_, ok := slices.BinarySearchFunc(r.hashes, h, pathHash.compare)
+	_, ok := r.find(h)
 	return ok
 }
 
@@ -239,11 +245,11 @@ func readRecord(f io.Reader, want bulwark.Layer, keep func(r io.Reader, size int
 		if rec.Findings, err = readList[bulwark.Finding](br, n.Findings); err != nil {
 			return nil, err
 		}
-		if n.Hashes < 0 || n.Hashes > maxHashes {
+		if n.Marks < 0 || n.Marks > maxMarks {
 			return nil, bulwark.ErrTooLarge
 		}
-		rec.Hashes = make([]byte, n.Hashes)
-		if _, err := io.ReadFull(br, rec.Hashes); err != nil {
+		rec.Marks = make([]byte, n.Marks)
+		if _, err := io.ReadFull(br, rec.Marks); err != nil {
 			return nil, err
 		}
 		for i := range rec.Kept {
@@ -266,13 +272,13 @@ func (s recordStore) put(rec *record, kept io.ReaderAt) error {
 			enc := json.NewEncoder(w)
 			if err := errors.Join(
 				enc.Encode(rec),
-				enc.Encode(counts{len(rec.Packages), len(rec.Findings), len(rec.Hashes)}),
+				enc.Encode(counts{len(rec.Packages), len(rec.Findings), len(rec.Marks)}),
 				writeList(enc, rec.Packages),
 				writeList(enc, rec.Findings),
 			); err != nil {
 				return err
 			}
-			if _, err := w.Write(rec.Hashes); err != nil {
+			if _, err := w.Write(rec.Marks); err != nil {
 				return err
 			}
 			for _, k := range rec.Kept {

@@ -22,6 +22,7 @@ import (
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/store"
 )
 
 // A Scanner scans artifacts, one after another or several at a time. The zero
@@ -50,6 +51,8 @@ type Scanner struct {
 	// Progress is told how far a scan has come; nil is nobody. It is called from
 	// several goroutines.
 	Progress func(Progress)
+
+	Images *store.Images // what was seen before, to tell base images by; nil knows none
 	// InProcessUnsafe parses in this process, without the sandbox. It serves to
 	// measure what the sandbox costs.
 	InProcessUnsafe bool
@@ -97,6 +100,9 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 		return nil, err
 	}
 	r.Scan.DurationMS = s.now().Sub(start).Milliseconds()
+	if err := s.remember(r); err != nil { // slows nothing down, and hides nothing
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "not remembered as a base of other images: " + err.Error()})
+	}
 	return r, nil
 }
 
@@ -154,7 +160,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	key, cacheable := chainKey(planKey, layers)
 	if cacheable {
 		if kept, err := getResult(s.Cache, key); err == nil {
-			r.Inventory, r.Scan.Cached = kept.Inventory, len(layers)
+			r.Inventory, r.Scan.Cached, r.Scan.Verified = kept.Inventory, len(layers), true
 			r.Inventory.Layers = described(kept.Layers, layers)
 			r.Inventory.Gaps = append(slices.Clone(tree.Gaps), r.Inventory.Gaps...)
 			return r, kept.Findings, nil
@@ -182,7 +188,8 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 		return nil, nil, err
 	}
 	inv.Layers = st.layers
-	if cacheable && keepable(inv.Gaps) && st.proven() {
+	r.Scan.Verified = st.proven()
+	if cacheable && keepable(inv.Gaps) && r.Scan.Verified {
 		// A cache that cannot be written to slows the next run, nothing else.
 		if err := putResult(s.Cache, key, &result{Inventory: inv, Findings: found, Layers: st.layers}); err != nil {
 			r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: err.Error()})
@@ -254,8 +261,8 @@ func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, sto
 	progress := Progress{Phase: "layers", Layers: len(tree.Layers)}
 	at := map[*job]int{}
 	var jobs []*job
-	first := map[bulwark.Layer]int{} // an image may have one layer several times
-	same := func(l bulwark.Layer) bulwark.Layer { return bulwark.Layer{DiffID: l.DiffID, Digest: l.Digest} }
+	first := map[[2]bulwark.Digest]int{} // an image may have one layer several times
+	same := func(l bulwark.Layer) [2]bulwark.Digest { return [...]bulwark.Digest{l.DiffID, l.Digest} }
 	for i := range tree.Layers {
 		b := &tree.Layers[i]
 		st.layers[i] = b.Layer
@@ -394,6 +401,9 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 		r.Findings = append(r.Findings, m.Findings...)
 		r.Advisories = m.Advisories
 		r.Inventory.Gaps = append(r.Inventory.Gaps, m.Gaps...)
+		if r.Gone, err = s.gone(ctx, r); err != nil {
+			return fmt.Errorf("match: %w", err)
+		}
 		r.Database = s.DB.Info(s.now(), s.Stale)
 		r.Database.Uncovered = m.Uncovered
 	} else {
@@ -409,14 +419,37 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 		}
 	}
 	s.apply(r)
+	s.ancestry(r)
 	sortFindings(r.Findings)
 	var err error
 	if r.Actions, err = s.DB.Plan(&r.Inventory, r.Findings, r.Advisories); err != nil {
 		return err
 	}
+	if err = s.bumpAction(ctx, r); err != nil {
+		return err
+	}
 	r.Decision = s.Gate.Decide(r)
 	s.show(r)
 	return nil
+}
+
+// gone gives the vulnerabilities that went with the packages that later layers
+// took away.
+func (s *Scanner) gone(ctx context.Context, r *bulwark.Report) ([]bulwark.Finding, error) {
+	if len(r.Inventory.Removed) == 0 {
+		return nil, nil
+	}
+	m, err := s.DB.Match(ctx, &bulwark.Inventory{OS: r.Inventory.OS, Packages: r.Inventory.Removed})
+	if err != nil {
+		return nil, err
+	}
+	out := slices.DeleteFunc(m.Findings, func(f bulwark.Finding) bool { return !f.Status.Open() })
+	for _, f := range out {
+		if _, ok := r.Advisories[f.Rule]; !ok {
+			r.Advisories[f.Rule] = m.Advisories[f.Rule]
+		}
+	}
+	return out, nil
 }
 
 func sortFindings(f []bulwark.Finding) {

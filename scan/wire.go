@@ -58,8 +58,8 @@ type answer struct {
 	Gap       *bulwark.Gap      `json:"gap,omitempty"`
 	Kept      *keptFile         `json:"kept,omitempty"`
 	Link      *keptLink         `json:"link,omitempty"`
-	Again     string            `json:"again,omitempty"`  // a path came a second time: its first content is void
-	Hashes    []byte            `json:"hashes,omitempty"` // pathHash after pathHash
+	Again     string            `json:"again,omitempty"` // a path came a second time: its first content is void
+	Marks     []byte            `json:"marks,omitempty"` // mark after mark
 	Whiteouts []string          `json:"whiteouts,omitempty"`
 	Opaques   []string          `json:"opaques,omitempty"`
 	OS        *bulwark.OS       `json:"os,omitempty"`
@@ -77,17 +77,18 @@ type hello struct {
 
 // done ends the answers to one command.
 type done struct {
-	Entries int    `json:"entries"`
-	Size    int64  `json:"size"`
-	DiffID  string `json:"diffId"`
-	Plain   bool   `json:"plain,omitempty"` // read to its end and not compressed: the diff ID is the digest of the blob
-	Err     string `json:"err,omitempty"`   // the stream could not be read
+	Entries int     `json:"entries"`
+	Size    int64   `json:"size"`
+	DiffID  string  `json:"diffId"`
+	Content content `json:"content,omitempty"`
+	Plain   bool    `json:"plain,omitempty"` // read to its end and not compressed: the diff ID is the digest of the blob
+	Err     string  `json:"err,omitempty"`   // the stream could not be read
 }
 
 // Bounds on what a child may say. A line holds at most one package with its
-// places or one block of path hashes.
+// places or one block of marks.
 const (
 	maxLine    = 8 << 20
-	maxAnswers = 64 << 20 // bytes of answers about one layer, without path hashes
-	hashBlock  = 64 << 10
+	maxAnswers = 64 << 20 // bytes of answers about one layer, without marks
+	markBlock  = 96 << 10 // bytes
 )

@@ -35,12 +35,12 @@ var built = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // buildImage builds an image of folders, one layer each, oldest first:
 //
-//	image PLACE [-config FILE] [-tar] DIR… [-platform OS/ARCH DIR…]… [-attestation]
+//	image PLACE [-config FILE] [-tar] [-by INSTRUCTION] DIR… [-platform OS/ARCH DIR…]… [-attestation]
 //
 // PLACE is layout:DIR[:TAG], docker:FILE, oci:FILE, both compressed if they end
 // in .gz or .zst, or registry:NAME in the story's registry. The configuration's file has
 // the members of an OCI image configuration's "config". With -tar, layers are
-// not compressed. With platforms an index is made; -attestation puts the
+// not compressed. -by says what made the next layer. With platforms an index is made; -attestation puts the
 // manifest of an attestation into it. $LAYER1 … and $MANIFEST get the digests.
 func buildImage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
@@ -84,6 +84,7 @@ func buildImage(ts *testscript.TestScript, neg bool, args []string) {
 type variant struct {
 	platform string
 	layers   []string
+	by       map[int]string // instructions by index in layers
 }
 
 type imageBuilder struct {
@@ -108,6 +109,11 @@ func (b *imageBuilder) parse(args []string) {
 		switch args[i] {
 		case "-config":
 			b.ts.Check(json.Unmarshal([]byte(b.ts.ReadFile(value())), &b.config))
+		case "-by":
+			if cur.by == nil {
+				cur.by = map[int]string{}
+			}
+			cur.by[len(cur.layers)] = value()
 		case "-tar":
 			b.plain = true
 		case "-attestation":
@@ -132,14 +138,18 @@ func (v variant) parts() (string, string, string) {
 func (v variant) image(b *imageBuilder) v1.Image {
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	var adds []mutate.Addendum
-	for _, dir := range v.layers {
+	for i, dir := range v.layers {
 		layer := b.layer(dir)
+		by := v.by[i]
+		if by == "" {
+			by = "COPY " + filepath.Base(dir) + " / # buildkit"
+		}
 		d, err := layer.Digest()
 		b.ts.Check(err)
 		b.layerCount++
 		b.ts.Setenv(fmt.Sprint("LAYER", b.layerCount), d.String())
 		adds = append(adds, mutate.Addendum{Layer: layer, History: v1.History{
-			Created: v1.Time{Time: built}, CreatedBy: "COPY " + filepath.Base(dir) + " / # buildkit",
+			Created: v1.Time{Time: built}, CreatedBy: by,
 		}})
 	}
 	img, err := mutate.Append(img, adds...)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,15 @@ func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.severity, "severity", "", "show only these severities, separated by commas")
 	f.StringSliceVar(&o.vex, "vex", nil, "OpenVEX file; may be repeated")
 	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
+	o.addAccess(f)
+	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
+	f.DurationVar(&o.staleAfter, "stale-after", 7*24*time.Hour, "age of the database from which on the exit code is 3; 0 is never")
+	f.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 when the gate fails or the answer is not trustworthy")
+}
+
+// addAccess adds what every command that scans needs: where things come from and
+// what is looked for.
+func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.skipDirs, "skip-dirs", nil, "glob of directories to leave out; may be repeated")
 	f.StringSliceVar(&o.from, "from", nil, "where an image may come from, in order (default "+strings.Join(oci.Sources(), ",")+")")
 	f.StringVar(&o.platform, "platform", "", "os/arch[/variant] of a multi-platform image (default linux on this architecture)")
@@ -65,9 +75,6 @@ func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.caFile, "ca-file", "", "PEM file of further certificate authorities")
 	f.BoolVar(&o.offline, "offline", false, "do not use the network")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "end the scan after this time; 0 is never")
-	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
-	f.DurationVar(&o.staleAfter, "stale-after", 7*24*time.Hour, "age of the database from which on the exit code is 3; 0 is never")
-	f.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 when the gate fails or the answer is not trustworthy")
 	f.StringVar(&o.secrets, "secrets", "auto", "look for secrets: on, off, auto (all but hosts, whose caches and sources would take minutes)")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
@@ -123,8 +130,6 @@ func (p *program) scanOf(use string, kind bulwark.Kind, short string) *cobra.Com
 }
 
 func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o *scanFlags) error {
-	// Large inventories make much garbage; a lean process is worth the work.
-	debug.SetGCPercent(25)
 	writers, err := p.writers(&o.outputs)
 	if err != nil {
 		return err
@@ -141,7 +146,7 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 		defer cancel()
 	}
 	bar := p.progress(&o.outputs)
-	s.Progress = bar.tell
+	s.Progress = lean(bar.tell)
 	r, err := s.Run(ctx, target)
 	bar.end()
 	if err != nil {
@@ -155,6 +160,19 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 	}
 	p.verdict, p.zero = r.Decision.Verdict, o.exitZero
 	return nil
+}
+
+// lean makes the collector work harder from when layers are read: large images
+// make much garbage, and a lean process is worth the work. What was kept is read
+// faster without.
+func lean(tell func(scan.Progress)) func(scan.Progress) {
+	var once sync.Once
+	return func(q scan.Progress) {
+		if q.Phase == "layers" {
+			once.Do(func() { debug.SetGCPercent(25) })
+		}
+		tell(q)
+	}
 }
 
 // scanner makes a scanner of what was typed. The caller calls done.
@@ -215,6 +233,7 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	if s.Cache, err = p.results(o.place); err != nil {
 		fmt.Fprintf(p.stderr, "bulwark: nothing is kept for the next scan: %v\n", err)
 	}
+	s.Images = p.images(o.place)
 	if s.DB, err = p.database(ctx, o.place); err != nil {
 		return nil, nil, err
 	}

@@ -34,16 +34,21 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	e.member(1, "tool", r.Tool)
 	e.member(1, "created", r.Created)
 	e.member(1, "artifact", r.Artifact)
+	if r.Base != nil {
+		e.member(1, "base", r.Base)
+	}
 	e.key(1, "inventory")
 	e.open("{")
 	if r.Inventory.OS != nil {
 		e.member(2, "os", r.Inventory.OS)
 	}
 	list(e, 2, "packages", r.Inventory.Packages, false)
+	list(e, 2, "removed", r.Inventory.Removed, true)
 	list(e, 2, "layers", r.Inventory.Layers, true)
 	list(e, 2, "gaps", r.Inventory.Gaps, true)
 	e.close(1, "}")
 	list(e, 1, "findings", r.Findings, false)
+	list(e, 1, "gone", r.Gone, true)
 	table(e, 1, "advisories", r.Advisories)
 	table(e, 1, "rules", r.Rules)
 	e.member(1, "database", r.Database)

@@ -59,10 +59,14 @@ func parse(r io.Reader) (*bulwark.Report, error) {
 			return d.Decode(&rep.Created)
 		case "artifact":
 			return d.Decode(&rep.Artifact)
+		case "base":
+			return d.Decode(&rep.Base)
 		case "inventory":
 			return inventory(d, &rep.Inventory)
 		case "findings":
 			return array(d, &rep.Findings)
+		case "gone":
+			return array(d, &rep.Gone)
 		case "advisories":
 			rep.Advisories = map[string]bulwark.Advisory{}
 			return entries(d, rep.Advisories)
@@ -106,6 +110,8 @@ func inventory(d *json.Decoder, inv *bulwark.Inventory) error {
 			return d.Decode(&inv.OS)
 		case "packages":
 			return array(d, &inv.Packages)
+		case "removed":
+			return array(d, &inv.Removed)
 		case "layers":
 			return array(d, &inv.Layers)
 		case "gaps":
