@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/report/table"
+)
+
+const explainLong = `Explain a vulnerability (CVE-2021-44228, GHSA-…), a rule (BW-IMG-0001), or a
+finding of a saved report (its id). The first line says which of them it was
+taken for; a finding needs --report.`
+
+// An explanation is what is known of one id. Exactly one of its members beside
+// Kind is set, but for a finding, which has what it rests on, too.
+type explanation struct {
+	Kind     string            `json:"kind"` // "vulnerability", "rule" or "finding"
+	Finding  *bulwark.Finding  `json:"finding,omitempty"`
+	Package  *bulwark.Package  `json:"package,omitempty"`
+	Layers   []bulwark.Layer   `json:"layers,omitempty"` // that brought the finding
+	Actions  []bulwark.Action  `json:"actions,omitempty"`
+	Advisory *bulwark.Advisory `json:"advisory,omitempty"`
+	Rule     *bulwark.Rule     `json:"rule,omitempty"`
+}
+
+func (p *program) explainCommand() *cobra.Command {
+	var o outputs
+	var l place
+	var saved string
+	c := &cobra.Command{
+		Use: "explain ID", GroupID: "know", Short: "Explain a vulnerability, a rule, or a finding", Long: explainLong,
+		Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := p.configure(cmd.Flags()); err != nil {
+				return err
+			}
+			if o.format != "" && o.format != "table" && o.format != "json" {
+				return fmt.Errorf("--format %q: it is table or json: %w", o.format, bulwark.ErrUsage)
+			}
+			var r *bulwark.Report
+			if saved != "" {
+				var err error
+				if r, err = readReport(saved); err != nil {
+					return err
+				}
+			}
+			db, err := p.database(cmd.Context(), l)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			x, err := explain(args[0], r, db.Advisory)
+			if err != nil {
+				return err
+			}
+			if o.format == "json" {
+				enc := json.NewEncoder(p.stdout)
+				enc.SetIndent("", "  ")
+				enc.SetEscapeHTML(false)
+				return enc.Encode(x)
+			}
+			t, _ := p.dressed(table.Format{}, &o, true).(table.Format)
+			return t.Explanation(p.stdout, table.Explained(*x))
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&saved, "report", "", "JSON report that has the finding")
+	f.StringVarP(&o.format, "format", "f", "", "table or json (default table)")
+	f.BoolVar(&o.noColor, "no-color", false, "no colours; NO_COLOR does the same")
+	l.add(f)
+	return c
+}
+
+// explain finds out what id is: a finding of the report, a rule, or a
+// vulnerability.
+func explain(id string, r *bulwark.Report, advisory func(string) (bulwark.Advisory, error)) (*explanation, error) {
+	if r != nil {
+		if i := slices.IndexFunc(r.Findings, func(f bulwark.Finding) bool { return f.ID == id }); i >= 0 {
+			return explainFinding(r, &r.Findings[i]), nil
+		}
+	}
+	set, err := check.Load(true, true)
+	if err != nil {
+		return nil, err
+	}
+	if rule, ok := set.Rules()[id]; ok {
+		return &explanation{Kind: "rule", Rule: &rule}, nil
+	}
+	a, err := advisory(id)
+	if err == nil {
+		return &explanation{Kind: "vulnerability", Advisory: &a}, nil
+	}
+	if !errors.Is(err, bulwark.ErrNotFound) {
+		return nil, err
+	}
+	if r != nil {
+		if a, ok := r.Advisories[id]; ok {
+			return &explanation{Kind: "vulnerability", Advisory: &a}, nil
+		}
+	}
+	next := "run bulwark db update, if it may be newer than the database"
+	if len(id) == 16 && strings.Trim(id, "0123456789abcdef") == "" {
+		next = "it looks like the id of a finding: say --report FILE"
+		if r != nil {
+			next = "the report has no finding with it"
+		}
+	}
+	return nil, &bulwark.Hint{Err: fmt.Errorf("%q is no vulnerability, rule or finding that is known: %w", id, bulwark.ErrNotFound), Next: next}
+}
+
+func explainFinding(r *bulwark.Report, f *bulwark.Finding) *explanation {
+	x := &explanation{Kind: "finding", Finding: f}
+	if a, ok := r.Advisories[f.Rule]; ok {
+		x.Advisory = &a
+	}
+	if rule, ok := r.Rules[f.Rule]; ok {
+		x.Rule = &rule
+	}
+	if i := slices.IndexFunc(r.Inventory.Packages, func(p bulwark.Package) bool { return p.PURL == f.Subject }); i >= 0 {
+		x.Package = &r.Inventory.Packages[i]
+	}
+	for _, l := range r.Inventory.Layers {
+		if slices.ContainsFunc(f.Evidence, func(e bulwark.Evidence) bool { return e.Layer == l.DiffID }) {
+			x.Layers = append(x.Layers, l)
+		}
+	}
+	for _, a := range r.Actions {
+		if slices.Contains(a.Findings, f.ID) {
+			x.Actions = append(x.Actions, a)
+		}
+	}
+	return x
+}
