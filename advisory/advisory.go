@@ -68,6 +68,10 @@ func open(dir string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openGeneration(g)
+}
+
+func openGeneration(g *bundle.Generation) (*DB, error) {
 	db := &DB{id: g.ID, manifest: g.Manifest, segments: map[string]*index.Segment{}}
 	for i := range g.Files {
 		f := &g.Files[i]
@@ -180,7 +184,8 @@ func (db *DB) Ecosystems() []string { return slices.Clone(db.order) }
 
 // Info describes the database. Its age is that of the OSV feed that was asked
 // longest ago, among those of the given ecosystems when any are given; it is
-// stale when that is more than stale ago.
+// stale when that is more than stale ago, or when its publisher said that it is
+// good no longer.
 func (db *DB) Info(now time.Time, stale time.Duration, ecosystems ...string) bulwark.Database {
 	want := map[string]bool{}
 	for _, e := range ecosystems {
@@ -205,7 +210,8 @@ func (db *DB) Info(now time.Time, stale time.Duration, ecosystems ...string) bul
 	}
 	age := max(now.Sub(oldest), 0)
 	d.AgeSeconds = int64(age / time.Second)
-	d.Stale = age > stale
+	expired := !db.manifest.Expires.IsZero() && now.After(db.manifest.Expires)
+	d.Stale = age > stale || expired
 	return d
 }
 

@@ -5,7 +5,6 @@ package advisory
 import (
 	"bufio"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,7 @@ type ImportOptions struct {
 	Dir        string   // of the database
 	Ecosystems []string // see [UpdateOptions]; for a directory only
 	Key        string   // public key that must have signed, as [Status] shows it; "" is any; for an exported file only
+	Keys       []string // more of them: one must have signed
 	Now        time.Time
 	Log        *slog.Logger
 	Progress   func(feed Progress)
@@ -46,11 +46,12 @@ func Import(ctx context.Context, path string, o ImportOptions) (Status, error) {
 	if st.IsDir() {
 		return importDir(ctx, path, o)
 	}
-	var key ed25519.PublicKey
 	if o.Key != "" {
-		if key, err = bundle.ParsePublicKey(o.Key); err != nil {
-			return Status{}, fmt.Errorf("import advisories: %w", err)
-		}
+		o.Keys = append([]string{o.Key}, o.Keys...)
+	}
+	keys, err := bundle.ParseKeys(o.Keys)
+	if err != nil {
+		return Status{}, fmt.Errorf("import advisories: %w", err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -66,7 +67,7 @@ func Import(ctx context.Context, path string, o ImportOptions) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("import advisories: %w", err)
 	}
-	g, err := w.Import(ctx, br, key)
+	g, err := w.Import(ctx, br, keys)
 	if err := errors.Join(err, w.Close()); err != nil {
 		return Status{}, fmt.Errorf("import advisories from %q: %w", path, err)
 	}

@@ -22,6 +22,7 @@ type Result struct {
 	Advisories map[string]bulwark.Advisory // by the Rule of the findings; Affected is empty
 	Gaps       []bulwark.Gap               // packages whose version could not be compared
 	Uncovered  []string                    // ecosystems in the inventory that the database has nothing about, sorted
+	Unwatched  []string                    // types of packages in the inventory that OSV has no ecosystem for, sorted
 }
 
 // maxGaps bounds the gaps of a Result; one more says how many were left out.
@@ -58,6 +59,7 @@ type matcher struct {
 	findings   map[string]*bulwark.Finding // by ID
 	advisories map[string]bulwark.Advisory
 	uncovered  map[string]bool
+	unwatched  map[string]bool
 	gaps       map[string]bool // details
 
 	records map[recordKey]*index.Record
@@ -73,6 +75,7 @@ func (db *DB) matcher(inv *bulwark.Inventory) *matcher {
 		findings:   map[string]*bulwark.Finding{},
 		advisories: map[string]bulwark.Advisory{},
 		uncovered:  map[string]bool{},
+		unwatched:  map[string]bool{},
 		gaps:       map[string]bool{},
 		kernel:     hasKernel(inv),
 	}
@@ -95,6 +98,10 @@ type hit struct {
 }
 
 func (m *matcher) match(p *bulwark.Package) error {
+	if kind, ok := unwatched(p); ok {
+		m.unwatched[kind] = true
+		return nil
+	}
 	base, release := split(p.Ecosystem)
 	seg, ok := m.db.segments[base]
 	if !ok || !m.covers(p.Ecosystem, base, release, seg) {
@@ -125,6 +132,18 @@ func (m *matcher) match(p *bulwark.Package) error {
 		}
 	}
 	return nil
+}
+
+// unwatched gives the type of a package that OSV has no ecosystem for, whatever
+// its feeds: a model, a snap, a plugin. Operating systems' packages are not
+// among them: there, having none says that the distribution was not recognised.
+func unwatched(p *bulwark.Package) (string, bool) {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(p.PURL, "pkg:"), "/")
+	switch kind {
+	case "deb", "rpm", "apk", "alpm", "ebuild", "opkg", "":
+		return "", false
+	}
+	return kind, p.Ecosystem == ""
 }
 
 // ecosystemOf names the ecosystem of a package that OSV does not know, as well as
@@ -404,6 +423,7 @@ func (m *matcher) result() Result {
 		r.Gaps = append(r.Gaps, bulwark.Gap{Kind: bulwark.GapAdvisory, Detail: d})
 	}
 	r.Uncovered = slices.Sorted(maps.Keys(m.uncovered))
+	r.Unwatched = slices.Sorted(maps.Keys(m.unwatched))
 	return r
 }
 

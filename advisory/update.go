@@ -91,7 +91,8 @@ type Status struct {
 	ID         bulwark.Digest `json:"id"` // of the manifest
 	Key        string         `json:"key"`
 	Built      time.Time      `json:"built"`
-	Feeds      []FeedStatus   `json:"feeds"` // sorted by name
+	Expires    time.Time      `json:"expires,omitzero"` // said by who published it; zero is never
+	Feeds      []FeedStatus   `json:"feeds"`            // sorted by name
 	Advisories int            `json:"advisories"`
 	Rows       int            `json:"rows"`  // affected packages
 	Bytes      int64          `json:"bytes"` // of all files
@@ -453,7 +454,7 @@ func firstOf(list []string) string {
 
 // status describes a generation; states say what became of some of its feeds.
 func status(g *bundle.Generation, states []FeedStatus) Status {
-	s := Status{ID: g.ID, Key: bundle.PublicKey(g.Key), Built: g.Built, Feeds: states}
+	s := Status{ID: g.ID, Key: bundle.PublicKey(g.Key), Built: g.Built, Expires: g.Expires, Feeds: states}
 	if states == nil {
 		for i := range g.Feeds {
 			s.Feeds = append(s.Feeds, FeedStatus{Feed: g.Feeds[i].Feed, Bad: g.Feeds[i].Bad})

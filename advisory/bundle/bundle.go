@@ -8,6 +8,7 @@
 //	trusted                    public keys whose generations are accepted
 //	key                        private key that signs what is built here
 //	lock                       held by the one writer
+//	PREVIOUS                   the name of the one before it, which is kept
 //	gen-0123456789abcdef/      a generation, named by the digest of its manifest
 //	  manifest.json            what is in it, and how fresh
 //	  manifest.sig             who says so
@@ -43,18 +44,26 @@ const Format = 1
 
 // Limits of a generation.
 const (
-	maxManifest = 16 << 20
-	maxFiles    = 1000
-	maxFile     = 2 << 30 // bytes
-	maxTotal    = 8 << 30 // bytes
+	maxManifest  = 16 << 20
+	maxSignature = 4096
+	maxFiles     = 1000
+	maxFile      = 2 << 30 // bytes
+	maxTotal     = 8 << 30 // bytes
+)
+
+// Names of the files of a generation, on disk and in an exported file.
+const (
+	manifestName  = "manifest.json"
+	signatureName = "manifest.sig"
 )
 
 // A Manifest says what a generation holds.
 type Manifest struct {
 	Format  int       `json:"format"` // Format
 	Built   time.Time `json:"built"`
-	Feeds   []Feed    `json:"feeds"` // sorted by name
-	Files   []File    `json:"files"` // sorted by name
+	Expires time.Time `json:"expires,omitzero"` // zero is never
+	Feeds   []Feed    `json:"feeds"`            // sorted by name
+	Files   []File    `json:"files"`            // sorted by name
 	Builder string    `json:"builder,omitempty"`
 }
 
@@ -96,6 +105,22 @@ func (m *Manifest) Feed(name string) *Feed {
 		}
 	}
 	return nil
+}
+
+// Asked gives the time at which a feed was last asked with success, or else the
+// time of the build. A build of which every feed failed is as old as the last
+// one that did not.
+func (m *Manifest) Asked() time.Time {
+	newest := time.Time{}
+	for i := range m.Feeds {
+		if m.Feeds[i].Fetched.After(newest) {
+			newest = m.Feeds[i].Fetched
+		}
+	}
+	if newest.IsZero() || newest.After(m.Built) {
+		return m.Built
+	}
+	return newest
 }
 
 // signature is the content of manifest.sig.
@@ -155,12 +180,49 @@ func Current(dir string) (*Generation, error) {
 	}
 }
 
+// Named opens the generation of a database that what names: "current",
+// "previous", or the digits that the digest of its manifest begins with, eight at
+// least. It is [bulwark.ErrNotFound] when there is none.
+func Named(dir, what string) (*Generation, error) {
+	if what == "current" {
+		return Current(dir)
+	}
+	name := ""
+	if what == "previous" {
+		b, err := readFile(filepath.Join(dir, "PREVIOUS"), 100)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("database in %q: %w", dir, err)
+		}
+		name = strings.TrimSpace(string(b))
+	} else if hex := strings.TrimPrefix(what, "sha256:"); len(hex) >= 8 && strings.Trim(hex, "0123456789abcdef") == "" {
+		found, _ := filepath.Glob(filepath.Join(dir, "gen-"+hex[:min(16, len(hex))]+"*"))
+		if len(found) == 1 {
+			name = filepath.Base(found[0])
+		}
+	}
+	if !generationName.MatchString(name) {
+		err := fmt.Errorf("generation %q of the database in %q: %w", what, dir, bulwark.ErrNotFound)
+		if what == "previous" {
+			return nil, &bulwark.Hint{Err: err, Next: "there is one after the next update; name another database, a file or an address"}
+		}
+		return nil, err
+	}
+	g, err := openGeneration(filepath.Join(dir, name), func(k ed25519.PublicKey) error { return trusted(dir, k) })
+	if errors.Is(err, os.ErrNotExist) {
+		err = bulwark.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("generation %q of the database in %q: %w", what, dir, err)
+	}
+	return g, nil
+}
+
 func openGeneration(dir string, accept func(ed25519.PublicKey) error) (*Generation, error) {
-	manifest, err := readFile(filepath.Join(dir, "manifest.json"), maxManifest)
+	manifest, err := readFile(filepath.Join(dir, manifestName), maxManifest)
 	if err != nil {
 		return nil, err
 	}
-	sig, err := readFile(filepath.Join(dir, "manifest.sig"), 4096)
+	sig, err := readFile(filepath.Join(dir, signatureName), maxSignature)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +252,7 @@ func verify(manifest, sig []byte, accept func(ed25519.PublicKey) error) (*Genera
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	if g.Format != Format {
-		return nil, &bulwark.Hint{Err: fmt.Errorf("database format %d: %w", g.Format, bulwark.ErrUnsupported), Next: "run bulwark db update"}
+		return nil, &bulwark.Hint{Err: fmt.Errorf("database format %d: %w", g.Format, bulwark.ErrUnsupported), Next: "run bulwark db update, or update bulwark"}
 	}
 	if len(g.Files) > maxFiles {
 		return nil, fmt.Errorf("manifest names %d files: %w", len(g.Files), bulwark.ErrTooLarge)

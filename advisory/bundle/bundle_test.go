@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +110,8 @@ func TestGenerations(t *testing.T) {
 	for i := range left {
 		left[i] = filepath.Base(left[i])
 	}
-	want := []string{"CURRENT", "gen-" + next.ID.Hex()[:16], "key", "lock", "trusted"}
+	want := []string{"CURRENT", "PREVIOUS", "gen-" + g.ID.Hex()[:16], "gen-" + next.ID.Hex()[:16], "key", "lock", "trusted"}
+	slices.Sort(want)
 	if d := cmp.Diff(want, left); d != "" {
 		t.Error(d)
 	}

@@ -25,7 +25,8 @@ import (
 // A Writer makes the next generation of a database. There is one at a time for
 // each database, over all processes. It is not safe for concurrent use.
 type Writer struct {
-	Current *Generation // nil when there is none, or none that can be used
+	Current *Generation        // nil when there is none, or none that can be used
+	Signer  ed25519.PrivateKey // signs what is published; nil is the database's own key
 
 	dir    string
 	tmp    string
@@ -124,17 +125,56 @@ func (w *Writer) Publish(m Manifest) (*Generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := w.key()
+	key, err := w.signer()
 	if err != nil {
 		return nil, err
 	}
-	pub := key.Public().(ed25519.PublicKey)
-	sig, err := json.Marshal(signature{Key: pub, Signature: ed25519.Sign(key, signed(digestOf(manifest)))})
+	sig, err := sign(key, signed(digestOf(manifest)))
 	if err != nil {
 		return nil, err
 	}
 	return w.publish(manifest, sig)
 }
+
+// sign gives the content of a signature file.
+func sign(key ed25519.PrivateKey, text []byte) ([]byte, error) {
+	return json.Marshal(signature{Key: key.Public().(ed25519.PublicKey), Signature: ed25519.Sign(key, text)})
+}
+
+// Resigned gives the current generation under the signature of the writer's
+// signer, with another time of expiry unless that is zero. It is not published
+// here: it is to be sent elsewhere.
+func (w *Writer) Resigned(expires time.Time) (*Generation, error) {
+	if w.Current == nil {
+		return nil, fmt.Errorf("sign database: %w", bulwark.ErrNotFound)
+	}
+	key, err := w.signer()
+	if err != nil {
+		return nil, err
+	}
+	manifest := w.Current.manifest
+	if !expires.IsZero() {
+		m := w.Current.Manifest
+		m.Expires = expires.UTC().Truncate(time.Second)
+		if manifest, err = json.MarshalIndent(&m, "", " "); err != nil {
+			return nil, err
+		}
+	}
+	sig, err := sign(key, signed(digestOf(manifest)))
+	if err != nil {
+		return nil, err
+	}
+	g, err := verify(manifest, sig, func(ed25519.PublicKey) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	g.dir = w.Current.dir
+	return g, nil
+}
+
+// Adopt makes a generation that was signed elsewhere the current one, and its key
+// one that this database trusts. Every file must have been added or kept.
+func (w *Writer) Adopt(g *Generation) (*Generation, error) { return w.publish(g.manifest, g.sig) }
 
 // publish makes a manifest with its signature the current generation.
 func (w *Writer) publish(manifest, sig []byte) (*Generation, error) {
@@ -151,10 +191,10 @@ func (w *Writer) publish(manifest, sig []byte) (*Generation, error) {
 			return nil, fmt.Errorf("publish %q: %w", g.Files[i].Name, bulwark.ErrDigest)
 		}
 	}
-	if err := writeFile(filepath.Join(w.tmp, "manifest.json"), manifest, 0o444); err != nil {
+	if err := writeFile(filepath.Join(w.tmp, manifestName), manifest, 0o444); err != nil {
 		return nil, err
 	}
-	if err := writeFile(filepath.Join(w.tmp, "manifest.sig"), sig, 0o444); err != nil {
+	if err := writeFile(filepath.Join(w.tmp, signatureName), sig, 0o444); err != nil {
 		return nil, err
 	}
 	name := "gen-" + g.ID.Hex()[:16]
@@ -169,6 +209,11 @@ func (w *Writer) publish(manifest, sig []byte) (*Generation, error) {
 		if err := os.Chmod(g.dir, 0o755); err != nil {
 			return nil, err
 		}
+		if w.Current != nil {
+			if err := writeFile(filepath.Join(w.dir, "PREVIOUS"), []byte(filepath.Base(w.Current.dir)+"\n"), 0o644); err != nil {
+				return nil, err
+			}
+		}
 		// The pointer is replaced in one step: a reader sees the old or the new one.
 		next := filepath.Join(w.dir, "tmp-CURRENT")
 		if err := writeFile(next, []byte(name+"\n"), 0o644); err != nil {
@@ -179,9 +224,10 @@ func (w *Writer) publish(manifest, sig []byte) (*Generation, error) {
 		}
 		syncDir(w.dir)
 	}
+	previous, _ := readFile(filepath.Join(w.dir, "PREVIOUS"), 100)
 	old, _ := filepath.Glob(filepath.Join(w.dir, "gen-*"))
 	for _, p := range old {
-		if p != g.dir && generationName.MatchString(filepath.Base(p)) {
+		if base := filepath.Base(p); p != g.dir && base != strings.TrimSpace(string(previous)) && generationName.MatchString(base) {
 			_ = os.RemoveAll(p) // readers that have it open keep it
 		}
 	}
@@ -194,6 +240,13 @@ func syncDir(dir string) {
 		_ = d.Sync() // not every file system can
 		_ = d.Close()
 	}
+}
+
+func (w *Writer) signer() (ed25519.PrivateKey, error) {
+	if w.Signer != nil {
+		return w.Signer, nil
+	}
+	return w.key()
 }
 
 // key gives the key that signs here.
