@@ -11,9 +11,17 @@ import (
 	"strings"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/report/csv"
 	"github.com/bulwark-sec/bulwark/report/cyclonedx"
+	"github.com/bulwark-sec/bulwark/report/github"
+	"github.com/bulwark-sec/bulwark/report/gitlab"
 	"github.com/bulwark-sec/bulwark/report/html"
+	"github.com/bulwark-sec/bulwark/report/intoto"
+	"github.com/bulwark-sec/bulwark/report/jsonl"
 	"github.com/bulwark-sec/bulwark/report/jsonreport"
+	"github.com/bulwark-sec/bulwark/report/junit"
+	"github.com/bulwark-sec/bulwark/report/markdown"
+	"github.com/bulwark-sec/bulwark/report/openvex"
 	"github.com/bulwark-sec/bulwark/report/plain"
 	"github.com/bulwark-sec/bulwark/report/sarif"
 	"github.com/bulwark-sec/bulwark/report/spdx"
@@ -36,10 +44,20 @@ func Formats() []Format {
 		table.Format{},
 		plain.Format{},
 		jsonreport.Format{},
-		sarif.Format{},
-		cyclonedx.Format{},
-		spdx.Format{},
+		jsonl.Format{},
+		csv.Format{},
 		html.Format{},
+		markdown.Format{},
+		sarif.Format{},
+		junit.Format{},
+		cyclonedx.Format{},
+		cyclonedx.XML{},
+		spdx.Format{},
+		spdx.TagValue{},
+		openvex.Format{},
+		intoto.Format{},
+		github.Format{},
+		gitlab.Format{},
 	}
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cyclonedx writes a report as a CycloneDX 1.6 bill of materials in JSON
-// (https://cyclonedx.org/docs/1.6/json/): every package, the operating system,
+// Package cyclonedx writes a report as a CycloneDX 1.6 bill of materials, in JSON
+// (https://cyclonedx.org/docs/1.6/json/) or XML
+// (https://cyclonedx.org/docs/1.6/xml/): every package, the operating system,
 // the vulnerabilities with their analysis. It knows which properties let a later
 // import match exactly as the scan did. It leaves out findings that are not
 // vulnerabilities and all that differs from scan to scan of one artifact.
@@ -37,7 +38,7 @@ const (
 // Write writes the bill. It is a function of the artifact, the inventory, the
 // vulnerabilities and the tool's version; the time of the scan is not in it.
 func (Format) Write(w io.Writer, r *bulwark.Report) error {
-	b := bill{v: view.New(r), refs: map[string]bool{rootRef: true, osRef: true}, ref: map[string]string{}}
+	b := newBill(r)
 	out := text.NewJSONWriter(w)
 	if err := cdx.NewBOMEncoder(out, cdx.BOMFileFormatJSON).SetPretty(true).Encode(b.bom()); err != nil {
 		return err
@@ -49,6 +50,10 @@ type bill struct {
 	v    *view.View
 	refs map[string]bool   // every bom-ref that is taken
 	ref  map[string]string // purl to the bom-ref of the first package that has it
+}
+
+func newBill(r *bulwark.Report) *bill {
+	return &bill{v: view.New(r), refs: map[string]bool{rootRef: true, osRef: true}, ref: map[string]string{}}
 }
 
 func (b *bill) bom() *cdx.BOM {
@@ -183,10 +188,10 @@ func (b *bill) component(pkg *bulwark.Package) cdx.Component {
 }
 
 // newRef gives the purl, which is what people look for, unless another package
-// has it already.
+// has it already or XML could not hold it.
 func (b *bill) newRef(pkg *bulwark.Package) string {
 	ref := pkg.PURL
-	for n := 0; ref == "" || b.refs[ref]; n++ {
+	for n := 0; ref == "" || b.refs[ref] || text.Clean(ref) != ref; n++ {
 		sum := sha256.Sum256([]byte(pkg.Key()))
 		ref = "package-" + hex.EncodeToString(sum[:8])
 		if n > 0 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package spdx writes a report's inventory as an SPDX 2.3 document in JSON
-// (https://spdx.github.io/spdx-spec/v2.3/). It knows how to say with valid SPDX
+// Package spdx writes a report's inventory as an SPDX 2.3 document, in JSON or as
+// tags and values (https://spdx.github.io/spdx-spec/v2.3/). It knows how to say with valid SPDX
 // what packages declare in their own words. What SPDX has no field for stands in
 // each package's comment, so that a later import matches exactly as the scan
 // did. Findings are not part of it.
@@ -153,7 +153,7 @@ func (d *document) element(n int, v any) {
 func (d *document) write() {
 	r := d.v.Report
 	created := view.SBOMTime(r)
-	tool := "Tool: " + word(cmp.Or(r.Tool.Name, "bulwark")) + "-" + word(cmp.Or(r.Tool.Version, "0"))
+	tool := d.tool()
 	d.raw("{\n")
 	d.member("spdxVersion", "SPDX-2.3")
 	d.member("dataLicense", "CC0-1.0")
@@ -188,6 +188,12 @@ func (d *document) write() {
 		d.element(1, relationship{artifactID, "CONTAINS", id})
 	}
 	d.raw("\n  ]\n}\n")
+}
+
+// tool names who made the document.
+func (d *document) tool() string {
+	t := &d.v.Tool
+	return "Tool: " + word(cmp.Or(t.Name, "bulwark")) + "-" + word(cmp.Or(t.Version, "0"))
 }
 
 // coverage notes each gap, so that nobody takes the document for complete.

@@ -24,6 +24,8 @@ type Format struct {
 	Color   bool // the sixteen ANSI colours
 	Unicode bool // glyphs and names outside ASCII
 	Limit   int  // findings shown; 0 is a screenful, negative is all
+	Quick   bool // only what fits one screen of Rows
+	Rows    int  // of the screen; fewer than 24 are taken for 24
 }
 
 // Name gives "table".
@@ -55,6 +57,10 @@ func (f Format) Write(w io.Writer, r *bulwark.Report) error {
 		p.limit = len(r.Findings) + len(r.Inventory.Gaps) + 1
 	}
 	p.glyphs = glyphs(f.Unicode)
+	if f.Quick {
+		p.quick()
+		return p.w.Flush()
+	}
 	p.head()
 	p.verdict()
 	p.banner(true)
@@ -243,22 +249,27 @@ func (p *page) head() {
 	}
 }
 
+// badge gives the verdict's word, and the style to show it in.
+func (p *page) badge() (string, style) {
+	st := badgeGry
+	switch p.v.Decision.Verdict {
+	case bulwark.Pass:
+		st = badgeGrn
+	case bulwark.Fail:
+		st = badgeRed
+	case bulwark.Warn:
+		st = badgeYel
+	}
+	if !p.Color {
+		return "[" + p.v.Verdict() + "]", st
+	}
+	return " " + p.v.Verdict() + " ", st
+}
+
 // verdict says the answer and every reason for it.
 func (p *page) verdict() {
 	d := &p.v.Decision
-	badge := badgeGry
-	switch d.Verdict {
-	case bulwark.Pass:
-		badge = badgeGrn
-	case bulwark.Fail:
-		badge = badgeRed
-	case bulwark.Warn:
-		badge = badgeYel
-	}
-	word := " " + p.v.Verdict() + " "
-	if !p.Color {
-		word = "[" + p.v.Verdict() + "]"
-	}
+	word, badge := p.badge()
 	p.blank()
 	if len(d.Reasons) == 0 {
 		p.line(p.ink(badge, word), "  ", p.v.VerdictWords())

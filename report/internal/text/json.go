@@ -4,6 +4,7 @@ package text
 
 import (
 	"bufio"
+	"encoding/json"
 	"io"
 	"unicode/utf8"
 )
@@ -16,6 +17,7 @@ type JSONWriter struct {
 	w    *bufio.Writer
 	held [utf8.UTFMax]byte // the begin of a character whose end has not come yet
 	n    int
+	err  error // of Value
 }
 
 // NewJSONWriter gives a JSONWriter on w.
@@ -56,10 +58,26 @@ func (j *JSONWriter) Write(p []byte) (int, error) {
 	return total, err
 }
 
-// Close writes what is left.
+// Raw writes a piece of JSON as it is. An error comes out of Close.
+func (j *JSONWriter) Raw(s string) { io.WriteString(j, s) }
+
+// Value writes v as indented JSON whose further lines begin with indent. An
+// error comes out of Close.
+func (j *JSONWriter) Value(indent string, v any) {
+	b, err := json.MarshalIndent(v, indent, "  ")
+	if err != nil && j.err == nil {
+		j.err = err
+	}
+	j.Write(b)
+}
+
+// Close writes what is left and gives the first error of all.
 func (j *JSONWriter) Close() error {
 	j.rest()
-	return j.w.Flush()
+	if err := j.w.Flush(); err != nil {
+		return err
+	}
+	return j.err
 }
 
 func (j *JSONWriter) rest() {

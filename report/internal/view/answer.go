@@ -57,6 +57,9 @@ func (v *View) Caveats() []Caveat {
 		add(true, "", "No feed covers %s: %s not looked up.", list3(d.Uncovered),
 			were(v.countIn(d.Uncovered), "package was", "packages were"))
 	}
+	if len(d.Unwatched) > 0 {
+		add(false, "", "Nobody publishes advisories about %s: they are listed, and were not looked up.", list3(d.Unwatched))
+	}
 	if n := v.Hiding(); n > 0 {
 		add(true, "", "%s may hide packages.", text.Plural(n, "gap", "gaps"))
 	}
