@@ -62,6 +62,7 @@ type Database struct {
 	Starter    bool      `json:"starter,omitempty"`   // only the embedded starter set of famous vulnerabilities was asked
 	Stale      bool      `json:"stale,omitempty"`     // older than the limit
 	Uncovered  []string  `json:"uncovered,omitempty"` // ecosystems in the inventory that no feed covers
+	Unwatched  []string  `json:"unwatched,omitempty"` // types of packages in the inventory that nobody publishes advisories for
 }
 
 // A Feed is one source of advisories inside a Database.

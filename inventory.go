@@ -58,9 +58,14 @@ type Package struct {
 	Files []string `json:"-"`
 }
 
-// Key tells packages apart: two with one Key are one package.
+// Key tells packages apart: two with one Key are one package. Where OSV has no
+// ecosystem, the type of the package URL stands for it.
 func (p *Package) Key() string {
-	return p.Ecosystem + "\x00" + p.Name + "\x00" + p.Version + "\x00" + p.Arch + "\x00" + p.Module
+	ecosystem := p.Ecosystem
+	if ecosystem == "" {
+		ecosystem, _, _ = strings.Cut(p.PURL, "/")
+	}
+	return ecosystem + "\x00" + p.Name + "\x00" + p.Version + "\x00" + p.Arch + "\x00" + p.Module
 }
 
 // Own notes which of the files that p owns were asked for; nil asks for none. It

@@ -7,7 +7,6 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -53,10 +52,7 @@ var schemes = []scheme{
 			return dir.Dir(ctx, target, o.OpenOptions)
 		}},
 	{"sbom", bulwark.KindSBOM,
-		func(p *place) bool {
-			head := bytes.TrimLeft(bytes.TrimPrefix(p.head, []byte("\ufeff")), " \t\r\n")
-			return p.kind == file && len(head) > 0 && head[0] == '{'
-		},
+		func(p *place) bool { return p.kind == file && isBill(p.head) },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return dir.File(ctx, target, bulwark.KindSBOM, "sbom", o.OpenOptions)
 		}},

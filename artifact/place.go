@@ -93,6 +93,18 @@ func isArchive(head []byte) bool {
 		len(head) >= 262 && string(head[257:262]) == "ustar"
 }
 
+// isBill tells whether a file begins as a bill of materials may: with a JSON
+// object, with XML, or with the first tag of SPDX after any comments.
+func isBill(head []byte) bool {
+	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	for bytes.HasPrefix(head, []byte("#")) {
+		_, rest, _ := bytes.Cut(head, []byte("\n"))
+		head = bytes.TrimLeft(rest, " \t\r\n")
+	}
+	return bytes.HasPrefix(head, []byte("{")) || bytes.HasPrefix(head, []byte("SPDXVersion:")) ||
+		bytes.HasPrefix(head, []byte("<?xml")) || bytes.HasPrefix(head, []byte("<bom")) || bytes.HasPrefix(head, []byte("<!--"))
+}
+
 // head gives the first bytes of a file.
 func head(name string) ([]byte, error) {
 	f, err := os.Open(name)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/check/image"
+	"github.com/bulwark-sec/bulwark/check/license"
+	"github.com/bulwark-sec/bulwark/check/malware"
 	"github.com/bulwark-sec/bulwark/check/secret"
 )
 
@@ -20,9 +22,19 @@ type Set struct {
 	secret *secret.Check
 }
 
-// Load reads the rules of all checks and gives those that are asked for. What is
-// not asked for still serves Rules and Redacted.
-func Load(secrets, images bool) (*Set, error) {
+// Options say which checks are wanted. The zero value is none.
+type Options struct {
+	Secrets bool // keys, tokens, passwords
+	Images  bool // dangerous settings of images
+	Malware bool // programs that do harm
+}
+
+// All wants every check.
+func All() Options { return Options{true, true, true} }
+
+// Load reads the rules of all checks that are asked for. The rules of secrets
+// serve Redacted in any case.
+func Load(o Options) (*Set, error) {
 	sec, err := secret.New()
 	if err != nil {
 		return nil, err
@@ -31,20 +43,33 @@ func Load(secrets, images bool) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	var mal Check
+	if o.Malware { // its rules are many, and serve nothing else
+		if mal, err = malware.New(malware.Options{}); err != nil {
+			return nil, err
+		}
+	}
 	// Every check is in this list; a new one is added here.
 	s := &Set{secret: sec}
 	for _, c := range []struct {
 		wanted bool
 		check  Check
 	}{
-		{secrets, sec},
-		{images, img},
+		{o.Secrets, sec},
+		{o.Images, img},
+		{o.Malware, mal},
 	} {
 		if c.wanted {
 			s.Checks = append(s.Checks, c.check)
 		}
 	}
 	return s, nil
+}
+
+// Licenses gives the packages whose licences ask for a decision, and the rules
+// that say why. It is a function of the packages alone.
+func Licenses(pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
+	return license.Findings(pkgs, license.Options{}), license.Rules()
 }
 
 // Image gives what the checks find in an image's configuration.

@@ -69,6 +69,8 @@ func (s *Scanner) base(r *bulwark.Report) *bulwark.Base {
 			said := digest.Valid() && img.Digest == digest || label != "" && canonical(label) == img.Name
 			if said || img.Declared {
 				b.Confidence = "certain"
+			} else if !begins(r.Artifact.Image, img) {
+				continue
 			}
 			// A label decides; then the longest chain; then a declared base before
 			// an image that may only share its first instructions with this one.
@@ -95,6 +97,13 @@ func (s *Scanner) base(r *bulwark.Report) *bulwark.Base {
 		return &bulwark.Base{Layers: n, By: "history", Confidence: "guess"}
 	}
 	return nil
+}
+
+// begins tells whether an image was built on another one, and does not only share
+// its first instructions with it, as images of one builder's cache do: the whole
+// history of a base comes first, and it ends with a setting of its own.
+func begins(i *bulwark.Image, on *store.Image) bool {
+	return i != nil && on.Settled && on.Steps <= len(i.History) && store.Steps(i.History, on.Steps) == on.History
 }
 
 // canonical gives the full name of an image: registry, repository, tag.
@@ -266,6 +275,10 @@ func (s *Scanner) remember(r *bulwark.Report) error {
 	img := store.Image{Digest: r.Artifact.ID, Platform: r.Artifact.Platform, Created: r.Artifact.Created, Seen: r.Created, Name: canonical(r.Artifact.Name)}
 	for _, l := range r.Inventory.Layers {
 		img.Layers = append(img.Layers, l.DiffID)
+	}
+	if i := r.Artifact.Image; i != nil && len(i.History) > 0 {
+		img.Steps, img.History = len(i.History), store.Steps(i.History, len(i.History))
+		img.Settled = i.History[len(i.History)-1].Empty
 	}
 	return s.Images.Put(&img, &r.Inventory)
 }

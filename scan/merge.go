@@ -266,9 +266,7 @@ func (s *stack) databases(ctx context.Context, e *engine, paths []string) (final
 			case known: // it came from an older layer still
 				gone[at].Where[0].Layer = s.layers[i].DiffID
 			case !newer[key] && len(gone) < maxRemoved:
-				if final.OS != nil && final.OS.Ecosystem != "" {
-					p.Ecosystem = final.OS.Ecosystem
-				}
+				nameRelease(&p, final.OS)
 				path := ""
 				if len(p.Where) > 0 {
 					path = p.Where[0].Path
@@ -283,12 +281,19 @@ func (s *stack) databases(ctx context.Context, e *engine, paths []string) (final
 	return final, brought, gone, nil
 }
 
+// nameRelease gives a package of the distribution its ecosystem, which is that of
+// the final state.
+func nameRelease(p *bulwark.Package, os *bulwark.OS) {
+	kind, _, _ := strings.Cut(p.PURL, "/")
+	if os != nil && os.Ecosystem != "" && (kind == "pkg:deb" || kind == "pkg:rpm" || kind == "pkg:apk") && p.Owner == "" {
+		p.Ecosystem = os.Ecosystem
+	}
+}
+
 // databaseKey is the key of a package of an earlier state, where the release may
 // not have been known yet.
 func databaseKey(p bulwark.Package, os *bulwark.OS) string {
-	if os != nil && os.Ecosystem != "" {
-		p.Ecosystem = os.Ecosystem
-	}
+	nameRelease(&p, os)
 	return p.Key()
 }
 
@@ -344,7 +349,7 @@ func (s *stack) findings() []bulwark.Finding {
 					ev.Deleted = s.layers[j].DiffID
 				}
 			}
-			if f.Class != bulwark.ClassSecret {
+			if f.Class != bulwark.ClassSecret && f.Class != bulwark.ClassMalware {
 				// A setting counts only where it can be seen.
 				f.Evidence = slices.DeleteFunc(f.Evidence, func(ev bulwark.Evidence) bool { return ev.Deleted != "" })
 				if len(f.Evidence) == 0 {

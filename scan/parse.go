@@ -383,6 +383,8 @@ var databaseProbes = []string{
 	"installed", "db/installed", "apk/db/installed", "lib/apk/db/installed",
 	"rpmdb.sqlite", "rpm/rpmdb.sqlite", "lib/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite",
 	"sysimage/rpm/rpmdb.sqlite", "lib/sysimage/rpm/rpmdb.sqlite",
+	"local/x-1-1/desc", "pacman/local/x-1-1/desc", "lib/pacman/local/x-1-1/desc", "var/lib/pacman/local/x-1-1/desc",
+	"a/b-1/PF", "pkg/a/b-1/PF", "db/pkg/a/b-1/PF", "var/db/pkg/a/b-1/PF",
 }
 
 // through gives the path that an entry ends up at when it is unpacked after

@@ -20,6 +20,7 @@ type plan struct {
 	Packages bool         `json:"packages"`
 	Secrets  bool         `json:"secrets"`
 	Config   bool         `json:"config"`
+	Malware  bool         `json:"malware"`
 	Limits   limit.Limits `json:"limits"`
 }
 
@@ -38,7 +39,7 @@ func (p plan) parsers(kind bulwark.Kind) (parsers, error) {
 		out.databases = extract.Databases(kind)
 	}
 	files := kind != bulwark.KindSBOM
-	set, err := check.Load(files && p.Secrets, files && p.Config && kind == bulwark.KindImage)
+	set, err := check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware})
 	if err != nil {
 		return out, fmt.Errorf("load checks: %w", err)
 	}

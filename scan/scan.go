@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -42,6 +43,8 @@ type Scanner struct {
 
 	Secrets  bool // look for secrets
 	Config   bool // look for dangerous settings
+	Malware  bool // look for programs that do harm
+	Licenses bool // look for licences that ask for a decision
 	VEX      []attest.Document
 	Ignores  []policy.Ignore
 	Baseline *bulwark.Report
@@ -137,7 +140,7 @@ func (s *Scanner) tell(p Progress) {
 }
 
 func (s *Scanner) plan() plan {
-	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Limits: s.Limits.Or(limit.Default())}
+	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
 }
 
 func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {
@@ -373,6 +376,9 @@ func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found []
 	if !s.Secrets && r.Artifact.Kind != bulwark.KindSBOM {
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "secrets were not looked for"})
 	}
+	if !s.Malware && r.Artifact.Kind != bulwark.KindSBOM {
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "malware was not looked for"})
+	}
 	if r.Artifact.Image == nil {
 		return found, nil
 	}
@@ -405,9 +411,17 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			return fmt.Errorf("match: %w", err)
 		}
 		r.Database = s.DB.Info(s.now(), s.Stale)
-		r.Database.Uncovered = m.Uncovered
+		r.Database.Uncovered, r.Database.Unwatched = m.Uncovered, m.Unwatched
 	} else {
 		r.Database = bulwark.Database{AgeSeconds: -1}
+	}
+	if s.Licenses {
+		list, more := check.Licenses(r.Inventory.Packages)
+		r.Findings = append(slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return f.Class == bulwark.ClassLicense }), list...)
+		rules = maps.Clone(rules)
+		for _, rule := range more {
+			rules[rule.ID] = rule
+		}
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]

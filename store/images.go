@@ -37,6 +37,9 @@ type Image struct {
 	Created  time.Time        `json:"created,omitzero"`   // when the image says it was built
 	Seen     time.Time        `json:"seen,omitzero"`      // last
 	Declared bool             `json:"declared,omitempty"` // somebody said that it is a base image
+	Steps    int              `json:"steps,omitempty"`    // entries of its history
+	History  bulwark.Digest   `json:"history,omitempty"`  // of the instructions, see Steps
+	Settled  bool             `json:"settled,omitempty"`  // its history ends with a setting, as that of a base image does
 }
 
 // Chain gives the chain ID of the image's last layer.
@@ -50,6 +53,17 @@ func (i *Image) Chain() bulwark.Digest {
 		return ""
 	}
 	return chain[len(chain)-1]
+}
+
+// Steps gives the digest of the first n instructions of a history: images that
+// are built on another one begin with all of its instructions, also with those
+// that make no layer.
+func Steps(history []bulwark.History, n int) bulwark.Digest {
+	h := sha256.New()
+	for _, s := range history[:min(n, len(history))] {
+		fmt.Fprintf(h, "%t %q\n", s.Empty, s.CreatedBy)
+	}
+	return bulwark.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 }
 
 // Repository gives the name without its tag or digest.

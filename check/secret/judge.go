@@ -47,6 +47,44 @@ func judgeNamed(name string) (judge, bool) {
 		return judgeTestMode, true
 	case "hex":
 		return judgeMixed, true
+	case "gitlab":
+		return judgeGitLab, true
+	case "grafana":
+		return judgeGrafana, true
+	case "grafana-cloud":
+		return judgeCloudGrafana, true
+	case "bech32":
+		return judgeBech32, true
+	case "base58":
+		return judgeBase58, true
+	case "annotated":
+		return judgeAnnotated, true
+	case "azure":
+		return judgeAzure, true
+	case "azure-client":
+		return judgeAzureClient, true
+	case "devops":
+		return judgeDevOps, true
+	case "macaroon":
+		return judgeMacaroon, true
+	case "discord":
+		return judgeDiscord, true
+	case "tunnel":
+		return judgeTunnel, true
+	case "wireguard":
+		return judgeWireGuard, true
+	case "sas":
+		return judgeSAS, true
+	case "jwk":
+		return judgeJWK, true
+	case "random":
+		return judgeRandom, true
+	case "uuid":
+		return judgeUUID, true
+	case "hash":
+		return judgeHash, true
+	case "assigned":
+		return judgeAssigned, true
 	}
 	return nil, false
 }
@@ -81,6 +119,10 @@ func base62(n uint32) []byte {
 // judgeAWSID raises an access key id with a secret access key near it. The id by
 // itself opens nothing.
 func judgeAWSID(_ string, data []byte, m *match) ruling {
+	account := ""
+	if a, ok := awsAccount(m.secret); ok {
+		account = "account " + a + ", "
+	}
 	near := data[max(0, m.start-512):min(len(data), m.end+512)]
 	run := 0
 	for i := 0; i <= len(near); i++ {
@@ -89,11 +131,11 @@ func judgeAWSID(_ string, data []byte, m *match) ruling {
 			continue
 		}
 		if run == 40 && awsSecretLike(near[i-40:i]) {
-			return ruling{severity: bulwark.SeverityCritical, note: "with a secret access key beside it"}
+			return ruling{severity: bulwark.SeverityCritical, note: account + "with a secret access key beside it"}
 		}
 		run = 0
 	}
-	return ruling{}
+	return ruling{note: strings.TrimSuffix(account, ", ")}
 }
 
 func judgeAWSSecret(_ string, _ []byte, m *match) ruling {
@@ -322,6 +364,10 @@ func published(low string) bool {
 		"eby8vdm02xnocqflquwjpllmetlcdxj1ouzft", // Azure's storage emulator
 		"c2y6yddjf5",                            // Azure's Cosmos DB emulator
 		"t00000000",                             // Slack's web hooks
+		"ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80", // accounts of Hardhat, Anvil and Ganache
+		"59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+		"5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+		"4f3edf983ac636a65a842ce7c78d9aa706d3b113bce9c46f30d7d21715b23b1d",
 	} {
 		if strings.Contains(low, w) {
 			return true

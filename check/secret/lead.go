@@ -237,16 +237,20 @@ func walk(re *syntax.Regexp) []lead {
 	return none
 }
 
-// admits tells whether keyword can stand somewhere in the lead.
+// admits tells whether keyword is written in the lead, at least half of it
+// letter by letter: any word fits where any letter may stand.
 func (l lead) admits(keyword string) bool {
 	for i := 0; i+len(keyword) <= len(l.seq); i++ {
-		ok := true
+		ok, written := true, 0
 		for j := range len(keyword) {
 			s := &l.seq[i+j]
 			c := keyword[j]
 			ok = ok && (s.has(c) || s.has(c&^foldBit) || s.has(c|foldBit))
+			if s.len() <= 2 {
+				written++
+			}
 		}
-		if ok {
+		if ok && 2*written >= len(keyword) {
 			return true
 		}
 	}

@@ -16,6 +16,7 @@ type name struct {
 	wild    bool
 	before  string // what stands before the first wild card of the last element
 	after   string // and after the last
+	dir     string // the directories before the last element, with a slash; "" when they have wild cards
 }
 
 // names gives the file names of r, which is rule number i.
@@ -27,6 +28,9 @@ func (r *rule) names(i int) []name {
 	for _, p := range r.Files {
 		n := name{rule: i, pattern: p, depth: strings.Count(p, "/")}
 		last := p[strings.LastIndexByte(p, '/')+1:]
+		if d := p[:len(p)-len(last)]; !strings.ContainsAny(d, `*?[`) {
+			n.dir = d
+		}
 		if w := strings.IndexAny(last, `*?[`); w >= 0 {
 			n.wild, n.before = true, last[:w]
 			n.after = last[strings.LastIndexAny(last, `*?]`)+1:]
@@ -60,6 +64,9 @@ func (n *name) matches(file, base string) bool {
 		i = strings.LastIndexByte(file[:i], '/')
 	}
 	end := file[i+1:]
+	if len(end) < len(n.dir) || !strings.EqualFold(end[:len(n.dir)], n.dir) {
+		return false
+	}
 	if ok, err := path.Match(n.pattern, end); ok && err == nil {
 		return true
 	}

@@ -3,6 +3,7 @@
 package secret
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -49,10 +50,32 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// newCheck gives a Check whose rules have their examples, as only tests want.
 func newCheck(t testing.TB) *Check {
-	c, err := New()
+	c, err := load(true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Leaving out the examples leaves everything else as it is.
+func TestWithoutExamples(t *testing.T) {
+	with, err := readRules(ruleFiles, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := readRules(ruleFiles, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(with.Rules) != len(without.Rules) || !reflect.DeepEqual(with.Drop, without.Drop) || !reflect.DeepEqual(with.Tune, without.Tune) {
+		t.Fatalf("%d rules and %d", len(with.Rules), len(without.Rules))
+	}
+	for i, r := range with.Rules {
+		r.True, r.False = nil, nil
+		if !reflect.DeepEqual(r, without.Rules[i]) {
+			t.Errorf("rule %q differs from %q", r.ID, without.Rules[i].ID)
+		}
+	}
 }

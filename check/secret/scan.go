@@ -295,13 +295,16 @@ func lineOf(data []byte, i int) []byte {
 	return data[from:to]
 }
 
-// settle leaves one match where several rules took the same bytes: ours before
-// the module's, then those with a form of their own, then the worse.
+// settle leaves one match where several rules took the same bytes: those that
+// know a service before the one that does not, ours before the module's, then those with a form of their own, then the worse.
 func settle(found []match) []match {
 	if len(found) < 2 {
 		return found
 	}
 	better := func(a, b *match) bool {
+		if a.rule.Generic != b.rule.Generic {
+			return b.rule.Generic
+		}
 		if a.rule.own != b.rule.own {
 			return a.rule.own
 		}

@@ -33,8 +33,11 @@ type Check struct {
 
 // New reads the rules. Expressions are compiled when a text first needs them. An
 // error is a fault in the rules, not in the caller.
-func New() (*Check, error) {
-	ours, err := readRules(ruleFiles)
+func New() (*Check, error) { return load(false) }
+
+// load is New, with or without the rules' examples.
+func load(examples bool) (*Check, error) {
+	ours, err := readRules(ruleFiles, examples)
 	if err != nil {
 		return nil, fmt.Errorf("secret rules: %w", err)
 	}

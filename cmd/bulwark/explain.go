@@ -89,11 +89,16 @@ func explain(id string, r *bulwark.Report, advisory func(string) (bulwark.Adviso
 			return explainFinding(r, &r.Findings[i]), nil
 		}
 	}
-	set, err := check.Load(true, true)
+	set, err := check.Load(check.All())
 	if err != nil {
 		return nil, err
 	}
-	if rule, ok := set.Rules()[id]; ok {
+	rules := set.Rules()
+	_, licenses := check.Licenses(nil)
+	for _, rule := range licenses {
+		rules[rule.ID] = rule
+	}
+	if rule, ok := rules[id]; ok {
 		return &explanation{Kind: "rule", Rule: &rule}, nil
 	}
 	a, err := advisory(id)

@@ -35,12 +35,13 @@ var built = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // buildImage builds an image of folders, one layer each, oldest first:
 //
-//	image PLACE [-config FILE] [-tar] [-by INSTRUCTION] DIR… [-platform OS/ARCH DIR…]… [-attestation]
+//	image PLACE [-config FILE] [-tar] [-by INSTRUCTION] DIR… [-set INSTRUCTION] [-platform OS/ARCH DIR…]… [-attestation]
 //
 // PLACE is layout:DIR[:TAG], docker:FILE, oci:FILE, both compressed if they end
 // in .gz or .zst, or registry:NAME in the story's registry. The configuration's file has
 // the members of an OCI image configuration's "config". With -tar, layers are
-// not compressed. -by says what made the next layer. With platforms an index is made; -attestation puts the
+// not compressed. -by says what made the next layer, -set is a step
+// of the history without one. With platforms an index is made; -attestation puts the
 // manifest of an attestation into it. $LAYER1 … and $MANIFEST get the digests.
 func buildImage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
@@ -85,6 +86,7 @@ type variant struct {
 	platform string
 	layers   []string
 	by       map[int]string // instructions by index in layers
+	set      map[int]string // steps before a layer
 }
 
 type imageBuilder struct {
@@ -114,6 +116,11 @@ func (b *imageBuilder) parse(args []string) {
 				cur.by = map[int]string{}
 			}
 			cur.by[len(cur.layers)] = value()
+		case "-set":
+			if cur.set == nil {
+				cur.set = map[int]string{}
+			}
+			cur.set[len(cur.layers)] = value()
 		case "-tar":
 			b.plain = true
 		case "-attestation":
@@ -138,7 +145,13 @@ func (v variant) parts() (string, string, string) {
 func (v variant) image(b *imageBuilder) v1.Image {
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	var adds []mutate.Addendum
+	step := func(i int) {
+		if v.set[i] != "" {
+			adds = append(adds, mutate.Addendum{History: v1.History{Created: v1.Time{Time: built}, CreatedBy: v.set[i], EmptyLayer: true}})
+		}
+	}
 	for i, dir := range v.layers {
+		step(i)
 		layer := b.layer(dir)
 		by := v.by[i]
 		if by == "" {
@@ -152,6 +165,7 @@ func (v variant) image(b *imageBuilder) v1.Image {
 			Created: v1.Time{Time: built}, CreatedBy: by,
 		}})
 	}
+	step(len(v.layers))
 	img, err := mutate.Append(img, adds...)
 	b.ts.Check(err)
 	file, err := img.ConfigFile()

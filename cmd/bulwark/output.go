@@ -18,6 +18,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/report"
+	"github.com/bulwark-sec/bulwark/report/github"
 	"github.com/bulwark-sec/bulwark/report/table"
 )
 
@@ -27,6 +28,7 @@ type outputs struct {
 	format                     string
 	quiet, noColor, noProgress bool
 	all                        bool
+	quick, full                bool // quick: on a terminal one screen is enough, unless full
 }
 
 func (o *outputs) add(f *pflag.FlagSet) {
@@ -36,6 +38,13 @@ func (o *outputs) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.noColor, "no-color", false, "no colours; NO_COLOR does the same")
 	f.BoolVar(&o.noProgress, "no-progress", false, "no progress on standard error")
 	f.BoolVar(&o.all, "all", false, "show every finding in the table, not a screenful")
+}
+
+// addFull makes one screen the answer on a terminal, and adds the flag that asks
+// for the whole table.
+func (o *outputs) addFull(f *pflag.FlagSet) {
+	o.quick = true
+	f.BoolVar(&o.full, "full", false, "on a terminal, show the whole table and not one screen of it")
 }
 
 func formatNames() []string {
@@ -89,27 +98,48 @@ func (p *program) writers(o *outputs) (*writers, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.list = append(w.list, output{p.dressed(f, o, true), ""})
+		dressed := p.dressed(f, o, true)
+		if t, ok := dressed.(table.Format); ok && o.quick && !o.full && !o.all {
+			_, t.Rows = p.screen()
+			t.Quick = true
+			dressed = t
+		}
+		w.list = append(w.list, output{dressed, ""})
 	}
 	return w, nil
 }
 
 // terminal gives the width of standard output, 0 when it is no terminal.
 func (p *program) terminal() int {
-	f, ok := p.stdout.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		return 80
-	}
+	width, _ := p.screen()
 	return width
 }
 
-// dressed fits the table to where it goes.
+// screen gives the columns and rows of standard output, 0 when it is no
+// terminal.
+func (p *program) screen() (columns, rows int) {
+	f, ok := p.stdout.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, 0
+	}
+	columns, rows, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns <= 0 {
+		return 80, 24
+	}
+	return columns, rows
+}
+
+// dressed fits the table to where it goes, and a snapshot to the workflow that
+// it is made in.
 func (p *program) dressed(f report.Format, o *outputs, stdout bool) report.Format {
-	if _, ok := f.(table.Format); !ok {
+	switch f.(type) {
+	case github.Format: // https://docs.github.com/actions/reference/workflows-and-actions/variables
+		return github.Format{
+			SHA: p.env("GITHUB_SHA"), Ref: p.env("GITHUB_REF"), Workflow: p.env("GITHUB_WORKFLOW"), Job: p.env("GITHUB_JOB"),
+			RunID: p.env("GITHUB_RUN_ID"), Server: p.env("GITHUB_SERVER_URL"), Repository: p.env("GITHUB_REPOSITORY"),
+		}
+	case table.Format:
+	default:
 		return f
 	}
 	t := table.Format{Unicode: p.unicode()}

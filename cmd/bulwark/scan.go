@@ -41,7 +41,8 @@ type scanFlags struct {
 	platform, caFile       string
 	timeout, staleAfter    time.Duration
 	allowStarter, exitZero bool
-	secrets                string
+	secrets, malware       string
+	licenses               bool
 	noConfig               bool
 	parallel               int
 }
@@ -76,6 +77,8 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.BoolVar(&o.offline, "offline", false, "do not use the network")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "end the scan after this time; 0 is never")
 	f.StringVar(&o.secrets, "secrets", "auto", "look for secrets: on, off, auto (all but hosts, whose caches and sources would take minutes)")
+	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts)")
+	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
@@ -84,7 +87,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 const scanLong = `Scan an image, a directory, a git work tree, this host, or a bill of materials.
 
 TARGET is a directory, an OCI layout, an archive of docker save or of an OCI
-layout, a CycloneDX or SPDX JSON file, or else the name of an image. A
+layout, a CycloneDX or SPDX file, or else the name of an image. A
 subcommand says which it is when the guess would be wrong.`
 
 const scanExamples = `  bulwark scan alpine:3.20
@@ -126,6 +129,7 @@ func (p *program) scanOf(use string, kind bulwark.Kind, short string) *cobra.Com
 		},
 	}
 	o.add(c.Flags())
+	o.addFull(c.Flags())
 	return c
 }
 
@@ -192,14 +196,12 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 			},
 		},
 	}
-	switch o.secrets {
-	case "on":
-		s.Secrets = true
-	case "auto":
-		s.Secrets = kind != bulwark.KindHost
-	case "off":
-	default:
-		return nil, nil, fmt.Errorf("--secrets %q: it is on, off or auto: %w", o.secrets, bulwark.ErrUsage)
+	s.Licenses = o.licenses
+	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
+		return nil, nil, err
+	}
+	if s.Malware, err = choice("malware", o.malware, kind != bulwark.KindHost); err != nil {
+		return nil, nil, err
 	}
 	if s.Gate, err = gate(o); err != nil {
 		return nil, nil, err
@@ -238,6 +240,19 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		return nil, nil, err
 	}
 	return s, func() { s.DB.Close() }, nil
+}
+
+// choice reads a flag that is on, off, or left to what is usual.
+func choice(name, value string, usual bool) (bool, error) {
+	switch value {
+	case "on":
+		return true, nil
+	case "off":
+		return false, nil
+	case "auto":
+		return usual, nil
+	}
+	return false, fmt.Errorf("--%s %q: it is on, off or auto: %w", name, value, bulwark.ErrUsage)
 }
 
 // database opens the local database, or else the embedded starter set.

@@ -272,11 +272,11 @@ func (c *collector) entry(e entry) {
 	if c.os != nil {
 		p.Ecosystem = c.os.Ecosystem
 	}
+	p.PURL = c.purl(p)
 	if i, ok := c.known[p.Key()]; ok && i < c.first {
 		c.pkgs[i].Where = append(c.pkgs[i].Where, p.Where...)
 		return
 	}
-	p.PURL = c.purl(p)
 	c.pkgs = append(c.pkgs, p)
 }
 

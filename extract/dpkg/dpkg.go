@@ -2,8 +2,8 @@
 
 // Package dpkg finds the packages of dpkg and opkg databases: the status file,
 // the status.d directory of distroless images, the lists of owned files, and
-// the licences that machine-readable copyright files declare. It does not know
-// versions, advisories, or the files on disk.
+// the licences that machine-readable copyright files and opkg's control files
+// declare. It does not know versions, advisories, or the files on disk.
 package dpkg
 
 import (
@@ -27,18 +27,27 @@ const (
 	infoDir    = "var/lib/dpkg/info"
 	docDir     = "usr/share/doc"
 
+	kindOpkg = "opkg" // package URL type
+
 	listExt = ".list"    // every path of a package, one a line
 	sumsExt = ".md5sums" // a digest and a path a line, without configuration files
+	ctrlExt = ".control" // a stanza, which opkg keeps of each package
 
 	maxCopyright = 256 << 10 // bytes; licence texts in full are longer, but not machine-readable
 	maxGaps      = 20        // for one directory, which may have thousands of errors
 	maxBad       = 1000      // stanzas in one file, which is then none
 )
 
-// opkg databases have the form of dpkg's and belong to OpenWrt and others.
+// opkg databases have the form of dpkg's and belong to OpenWrt, Yocto and others.
+// Entware has its own below /opt, beside the device's; ipkg is what opkg was
+// before.
 var opkg = [...]struct{ status, info string }{
 	{"var/lib/opkg/status", "var/lib/opkg/info"},
 	{"usr/lib/opkg/status", "usr/lib/opkg/info"},
+	{"opt/lib/opkg/status", "opt/lib/opkg/info"},
+	{"opt/var/lib/opkg/status", "opt/var/lib/opkg/info"},
+	{"usr/lib/ipkg/status", "usr/lib/ipkg/info"},
+	{"opt/lib/ipkg/status", "opt/lib/ipkg/info"},
 }
 
 // An Extractor reads dpkg and opkg databases. The zero Extractor is ready.
@@ -47,24 +56,38 @@ type Extractor struct{}
 // Name gives "dpkg".
 func (Extractor) Name() string { return name }
 
-// Wants takes status files, lists of owned files, and copyright files of a
-// size that machine-readable ones have.
+// Wants takes status files, lists of owned files, opkg's control files, and
+// copyright files of a size that machine-readable ones have.
 func (Extractor) Wants(path string, st bulwark.Stat) bool {
-	switch path {
-	case statusFile, opkg[0].status, opkg[1].status:
+	if path == statusFile {
 		return true
 	}
 	if rest, ok := strings.CutPrefix(path, docDir+"/"); ok {
 		pkg, ok := strings.CutSuffix(rest, "/copyright")
 		return ok && pkg != "" && strings.IndexByte(pkg, '/') < 0 && st.Size <= maxCopyright
 	}
-	for _, dir := range [...]string{infoDir, opkg[0].info, opkg[1].info} {
-		if rest, ok := strings.CutPrefix(path, dir+"/"); ok {
-			return strings.IndexByte(rest, '/') < 0 && (strings.HasSuffix(rest, listExt) || strings.HasSuffix(rest, sumsExt))
+	if list, ok := inDir(path, infoDir); ok {
+		return strings.HasSuffix(list, listExt) || strings.HasSuffix(list, sumsExt)
+	}
+	for i := range opkg {
+		if path == opkg[i].status {
+			return true
+		}
+		if list, ok := inDir(path, opkg[i].info); ok {
+			return strings.HasSuffix(list, listExt) || strings.HasSuffix(list, sumsExt) || strings.HasSuffix(list, ctrlExt)
 		}
 	}
 	rest, ok := strings.CutPrefix(path, statusDir+"/")
 	return ok && rest != "" && strings.IndexByte(rest, '/') < 0
+}
+
+// inDir gives the name of a file that lies directly in dir.
+func inDir(path, dir string) (name string, ok bool) {
+	rest, ok := strings.CutPrefix(path, dir)
+	if !ok || len(rest) < 2 || rest[0] != '/' || strings.IndexByte(rest[1:], '/') >= 0 {
+		return "", false
+	}
+	return rest[1:], true
 }
 
 // Extract gives the installed packages of every database in fsys. What cannot be
@@ -78,7 +101,7 @@ func (Extractor) Extract(ctx context.Context, fsys fs.FS, os *bulwark.OS, asked 
 		return c.pkgs, c.gaps, err
 	}
 	for _, db := range opkg {
-		if err := c.status(ctx, database{status: db.status, info: db.info, kind: "opkg"}); err != nil {
+		if err := c.status(ctx, database{status: db.status, info: db.info, kind: kindOpkg}); err != nil {
 			return c.pkgs, c.gaps, err
 		}
 	}
@@ -196,6 +219,8 @@ func (c *collector) status(ctx context.Context, db database) error {
 		}
 		if db.kind == packageurl.TypeDebian {
 			p.Licenses = c.licenses(s.name)
+		} else {
+			p.Licenses = c.control(db.info, s.name)
 		}
 		c.pkgs = append(c.pkgs, p)
 	}

@@ -16,6 +16,8 @@ import (
 const (
 	// Bytes of one list of files. The longest in Debian have about 5 MB.
 	maxList = 32 << 20
+	// Bytes of a control file of opkg; real ones have less than one thousand.
+	maxControl = 64 << 10
 	// Licences of one package.
 	maxLicenses = 64
 )
@@ -35,7 +37,7 @@ func (c *collector) files(s stanza, db database) []string {
 	for _, base := range [...]string{s.name + ":" + s.arch, s.name} {
 		base = path.Join(db.info, base)
 		if text := c.list(base + listExt); text != "" {
-			return list(text)
+			return list(text, db.kind)
 		}
 		if text := c.list(base + sumsExt); text != "" {
 			return sums(text)
@@ -94,10 +96,14 @@ func (c *collector) text(p string, limit int64) string {
 
 // list reads a file of absolute paths, one a line. Directories come before what
 // is in them. The paths are parts of text.
-func list(text string) []string {
+func list(text, kind string) []string {
 	files := make([]string, 0, strings.Count(text, "\n"))
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
+		if kind == kindOpkg {
+			// Newer ones have the mode and the target of a link behind it.
+			line, _, _ = strings.Cut(line, "\t")
+		}
 		if len(files) > 0 {
 			rest, inside := strings.CutPrefix(strings.TrimPrefix(line, "/"), files[len(files)-1])
 			if inside && strings.HasPrefix(rest, "/") {
@@ -169,6 +175,23 @@ func (c *collector) licenses(pkg string) []string {
 	out := declared(c.text(path.Join(docDir, pkg, "copyright"), maxCopyright))
 	c.terms[pkg] = out
 	return out
+}
+
+// control gives the licence in a control file of opkg, one expression.
+func (c *collector) control(info, pkg string) []string {
+	if strings.ContainsRune(pkg, '/') {
+		return nil
+	}
+	for line := range strings.Lines(c.text(path.Join(info, pkg+ctrlExt), maxControl)) {
+		key, value, _ := strings.Cut(line, ":")
+		if !strings.EqualFold(key, "License") {
+			continue
+		}
+		if l := strings.Join(strings.Fields(value), " "); l != "" && len(l) <= maxValue {
+			return []string{l}
+		}
+	}
+	return nil
 }
 
 func declared(text string) (out []string) {

@@ -24,7 +24,11 @@ const maxErrors = 8
 
 // Archive reads JAR, WAR, EAR, PAR, AAR, HPI and similar files, nested ones
 // too. Its zero value is ready to use.
-type Archive struct{}
+type Archive struct {
+	// Known tells the coordinates of archives that do not tell them; its zero
+	// value knows none.
+	Known Coordinates
+}
 
 // Name gives "jar".
 func (Archive) Name() string { return "jar" }
@@ -51,10 +55,11 @@ func isArchive(p string) bool {
 
 // Extract gives the libraries in an archive. A library is known by the
 // pom.properties that Maven leaves in it, of which a shaded archive has several;
-// by the pom.xml beside it; or by the manifest and the file name. Packages and
+// by the pom.xml beside it; by its SHA-1, if that is known; or by the manifest and the
+// file name. Packages and
 // an error may come together, when a nested archive was too large or broken.
 func (e Archive) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {
-	w := walk{l: newList(e.Name()), b: &budget{}}
+	w := walk{l: newList(e.Name()), b: &budget{}, known: e.Known}
 	if err := w.archive(ctx, f, f.Size, f.Path, 0); err != nil {
 		w.errs = append(w.errs, err)
 	}
@@ -69,9 +74,10 @@ func (e Archive) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Packag
 
 // A walk goes through one file and what is nested in it.
 type walk struct {
-	l    *list
-	b    *budget
-	errs []error // of nested archives
+	l     *list
+	b     *budget
+	known Coordinates
+	errs  []error // of nested archives
 }
 
 // fault takes note of an error that does not end the walk.
@@ -212,11 +218,15 @@ func (w *walk) identify(ctx context.Context, a *archive, path string, whole bool
 	if !sure {
 		self, sure = fromManifest(base(path), m)
 	}
-	own := -1
-	for i, g := range carried {
-		if g.artifact == self.artifact || strings.HasPrefix(base(path), g.artifact+"-"+g.version) {
-			own = i
-			break
+	own := slices.IndexFunc(carried, func(g gav) bool {
+		return g.artifact == self.artifact || strings.HasPrefix(base(path), g.artifact+"-"+g.version)
+	})
+	if own < 0 {
+		switch g, err := w.known.of(ctx.Err, a.r, a.size); {
+		case err == nil:
+			self, sure, own = g, true, slices.Index(carried, g)
+		case !errors.Is(err, bulwark.ErrNotFound):
+			w.fault(path, err)
 		}
 	}
 	if own < 0 && len(carried) == 1 && !sure {

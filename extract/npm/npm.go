@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package npm finds JavaScript packages: installed ones by their package.json,
-// and declared ones in the lock files of npm, yarn and pnpm. It does not know
-// ranges of versions that no lock file has settled, so a package.json outside an
-// installed tree says nothing; nor does it know code that a bundler has merged.
+// and declared ones in the lock files of npm, yarn, pnpm, Bun and Deno, with the
+// packages of JSR that the last one has. It does not know ranges of versions that
+// no lock file has settled, so a package.json outside an installed tree says
+// nothing; nor does it know code that a bundler has merged.
 package npm
 
 import (

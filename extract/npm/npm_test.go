@@ -30,7 +30,7 @@ type extractor interface {
 	Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error)
 }
 
-var extractors = []extractor{npm.Installed{}, npm.PackageLock{}, npm.YarnLock{}, npm.PnpmLock{}}
+var extractors = []extractor{npm.Installed{}, npm.PackageLock{}, npm.YarnLock{}, npm.PnpmLock{}, npm.BunLock{}, npm.DenoLock{}}
 
 // describe writes one line for each package and one for the error.
 func describe(pkgs []bulwark.Package, err error) string {
@@ -95,7 +95,7 @@ func TestFixtures(t *testing.T) {
 				t.Error(diff)
 			}
 			for _, p := range pkgs {
-				if p.Ecosystem != "npm" || p.By != e.Name() {
+				if (p.Ecosystem == "npm") != strings.HasPrefix(p.PURL, "pkg:npm/") || p.By != e.Name() {
 					t.Errorf("%+v", p)
 				}
 			}
@@ -152,6 +152,43 @@ func TestDeep(t *testing.T) {
 		pkgs, err := npm.PackageLock{}.Extract(t.Context(), bulwark.MemoryFile("package-lock.json", 0, []byte(text)))
 		if len(pkgs) > 1 {
 			t.Errorf("%d packages, %v", len(pkgs), err)
+		}
+	}
+}
+
+func TestBunHostile(t *testing.T) {
+	// A key that is as deep as any, whose package needs what is nowhere; packages
+	// that need one another; a name for every kind of damage.
+	deep := strings.TrimSuffix(strings.Repeat("a/", 250), "/")
+	var needs strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&needs, "%q:1,", fmt.Sprint("n", i))
+	}
+	for text, want := range map[string]int{
+		`{"lockfileVersion":1,"workspaces":{"":{"dependencies":{"a":1}}},"packages":{"` + deep + `":["x@1.0.0","",{"dependencies":{` + needs.String() + `}}],
+			"a":["a@1.0.0","",{"dependencies":{"` + deep + `":1}}]}}`: 2,
+		`{"lockfileVersion":1,"workspaces":{"":{"dependencies":{"a":1}}},"packages":{"a":["a@1.0.0","",{"dependencies":{"b":1}}],"b":["b@1.0.0","",{"dependencies":{"a":1,"b":1}}]}}`: 2,
+		`{"lockfileVersion":1,"packages":` + strings.Repeat(`{"a":["a@1.0.0","",`, 100_000):                                                                                           0,
+		`{"lockfileVersion":1,"packages":{"//":["@/x@1.0.0"],"@":["@"],"":["@@1"],"/":["/@1.0.0","",{"dependencies":{"/":1,"":1}}]}}`:                                                 3,
+		`{"lockfileVersion":1,"packages":{` + strings.Repeat(`,`, 1_000_000):                                                                                                          0,
+		`/*/` + strings.Repeat(`/*`, 500_000): 0,
+	} {
+		pkgs, err := npm.BunLock{}.Extract(t.Context(), bulwark.MemoryFile("bun.lock", 0, []byte(text)))
+		if len(pkgs) != want {
+			t.Errorf("%.60q: %d packages, want %d; %v", text, len(pkgs), want, err)
+		}
+	}
+}
+
+func TestDenoHostile(t *testing.T) {
+	for _, text := range []string{
+		`{"version":"5","npm":` + strings.Repeat(`{"packages":`, 500_000),
+		`{"version":"3","packages":` + strings.Repeat(`{"npm":`, 500_000),
+		`{"version":"5","jsr":{"@s/a@1.0.0":` + strings.Repeat(`[`, 1_000_000),
+	} {
+		pkgs, err := npm.DenoLock{}.Extract(t.Context(), bulwark.MemoryFile("deno.lock", 0, []byte(text)))
+		if len(pkgs) > 1 || err == nil {
+			t.Errorf("%.60q: %d packages, %v", text, len(pkgs), err)
 		}
 	}
 }

@@ -29,6 +29,7 @@ const (
 	maxFile         = 64 << 10 // bytes; real ones have less than one thousand
 	maxField        = 256      // bytes of one value
 	unmatchedDetail = "the OSV database has no advisories for it: its packages are listed, but their vulnerabilities are not known"
+	unreadDetail    = "the OSV database has no advisories for it, and its own packages are not listed: "
 )
 
 // Wants tells whether Detect reads the file at path.
@@ -79,10 +80,33 @@ func Detect(fsys fs.FS) (*bulwark.OS, []bulwark.Gap) {
 	switch {
 	case partly != "":
 		d.gap(bulwark.GapUnsupported, d.path, partly)
+	case eco == "" && unread(os.ID) != "":
+		d.gap(bulwark.GapUnsupported, d.path, fmt.Sprintf("distribution %q: %s%s", strings.TrimSpace(os.ID+" "+os.Version), unreadDetail, unread(os.ID)))
+		d.gaps[len(d.gaps)-1].Hides = true
 	case eco == "":
 		d.gap(bulwark.GapUnsupported, d.path, fmt.Sprintf("distribution %q: %s", strings.TrimSpace(os.ID+" "+os.Version), unmatchedDetail))
 	}
 	return os, d.gaps
+}
+
+// unread says why the packages of a distribution are not listed; "" for those
+// whose database is read, and for unknown ones.
+func unread(id string) string {
+	for _, u := range [...]struct{ id, why string }{
+		{"buildroot", "it keeps no list of them"},
+		{"clear-linux-os", "the manifests of swupd are not read"},
+		{"crux", "the database of pkgutils is not read"},
+		{"guix", "the store of Guix is not read"},
+		{"kiss", "the database of kiss is not read"},
+		{"slackware", "the database of pkgtools is not read"},
+		{"solus", "the database of eopkg is not read"},
+		{"void", "the database of xbps is not read"},
+	} {
+		if u.id == id {
+			return u.why
+		}
+	}
+	return ""
 }
 
 type detection struct {

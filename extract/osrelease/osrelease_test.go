@@ -78,6 +78,20 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+// TestWording shows that a gap says of a distribution without advisories whether
+// its packages are listed.
+func TestWording(t *testing.T) {
+	for id, want := range map[string]string{
+		"arch": "its packages are listed", "gentoo": "its packages are listed", "nixos": "its packages are listed",
+		"void": "the database of xbps is not read", "guix": "the store of Guix is not read",
+	} {
+		_, gaps := osrelease.Detect(fstest.MapFS{"etc/os-release": &fstest.MapFile{Data: []byte("ID=" + id + "\n")}})
+		if len(gaps) != 1 || !strings.Contains(gaps[0].Detail, "has no advisories for it") || !strings.Contains(gaps[0].Detail, want) {
+			t.Errorf("%s: %+v", id, gaps)
+		}
+	}
+}
+
 func TestHostile(t *testing.T) {
 	one := func(path, text string) fstest.MapFS {
 		return fstest.MapFS{path: &fstest.MapFile{Data: []byte(text), Mode: 0o644}}

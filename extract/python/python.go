@@ -2,8 +2,9 @@
 
 // Package python finds Python distributions: installed ones by their metadata,
 // and declared ones in requirements files and the lock files of Pipenv, Poetry,
-// PDM and uv. It does not know modules that were copied into a program without
-// metadata, nor which of several declared versions a resolver would choose.
+// PDM and uv; and packages of conda, installed or declared, pixi's among them. It
+// does not know modules that were copied into a program without metadata, nor
+// which of several declared versions a resolver would choose.
 package python
 
 import (

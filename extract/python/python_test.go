@@ -27,7 +27,8 @@ type extractor interface {
 	Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error)
 }
 
-var extractors = []extractor{python.Installed{}, python.Requirements{}, python.PipfileLock{}, python.LockTOML{}}
+var extractors = []extractor{python.Installed{}, python.Requirements{}, python.PipfileLock{}, python.LockTOML{},
+	python.CondaInstalled{}, python.CondaLock{}, python.CondaEnvironment{}}
 
 // describe writes one line for each package and one for the error.
 func describe(pkgs []bulwark.Package, err error) string {
@@ -92,7 +93,7 @@ func TestFixtures(t *testing.T) {
 				t.Error(diff)
 			}
 			for _, p := range pkgs {
-				if p.Ecosystem != "PyPI" || p.By != e.Name() {
+				if (p.Ecosystem == "PyPI") != strings.HasPrefix(p.PURL, "pkg:pypi/") || p.By != e.Name() {
 					t.Errorf("%+v", p)
 				}
 			}

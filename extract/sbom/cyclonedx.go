@@ -25,6 +25,8 @@ type component struct {
 	Licenses   json.RawMessage `json:"licenses"`
 	Properties []property      `json:"properties"`
 	Components []component     `json:"components"`
+
+	declared []string // licences, where they were read as XML
 }
 
 type property struct {
@@ -41,20 +43,7 @@ func (b *bill) metadata(d *json.Decoder) error {
 			if err := decode(d, &c); err != nil {
 				return err
 			}
-			for _, p := range c.Properties {
-				if id := bulwark.Digest(p.Value); p.Name == "bulwark:layer" && id.Valid() {
-					b.layers = append(b.layers, bulwark.Layer{DiffID: id})
-				}
-			}
-			if c.Type == "operating-system" {
-				b.system(&c)
-			}
-			for i := range c.Components {
-				if err := b.component(&c.Components[i], 1); err != nil {
-					return err
-				}
-			}
-			return nil
+			return b.subject(&c)
 		case "properties":
 			return each(b, d, func(p *property) error {
 				if p.Name == "bulwark:gap" {
@@ -65,6 +54,24 @@ func (b *bill) metadata(d *json.Decoder) error {
 		}
 		return skip(d)
 	})
+}
+
+// subject takes what the bill is about: no component of itself.
+func (b *bill) subject(c *component) error {
+	for _, p := range c.Properties {
+		if id := bulwark.Digest(p.Value); p.Name == "bulwark:layer" && id.Valid() {
+			b.layers = append(b.layers, bulwark.Layer{DiffID: id})
+		}
+	}
+	if c.Type == "operating-system" {
+		b.system(c)
+	}
+	for i := range c.Components {
+		if err := b.component(&c.Components[i], 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // component takes a component and those in it.
@@ -88,7 +95,9 @@ func (b *bill) component(c *component, depth int) error {
 			counts: c.Type == "library" || c.Type == "framework",
 		}
 		it.properties(c.Properties)
-		b.items = append(b.items, it)
+		if err := b.add(it); err != nil {
+			return err
+		}
 	}
 	for i := range c.Components {
 		if err := b.component(&c.Components[i], depth+1); err != nil {
@@ -226,6 +235,9 @@ func (c *component) licenses() []string {
 			Name string `json:"name"`
 		} `json:"license"`
 		Expression string `json:"expression"`
+	}
+	if c.declared != nil {
+		return c.declared
 	}
 	if len(c.Licenses) == 0 || json.Unmarshal(c.Licenses, &list) != nil {
 		return nil

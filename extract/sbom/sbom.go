@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package sbom reads bills of materials that somebody wrote: CycloneDX 1.2 to
-// 1.6 and SPDX 2.2 and 2.3, both as JSON. It knows how their packages are named
+// 1.6 as JSON and XML, SPDX 2.2 and 2.3 as JSON and as tags and values. It knows how their packages are named
 // for advisories, also as Syft and Trivy write them, and takes Bulwark's own
 // notes at their word, so that a bill gives the same vulnerabilities as what it
 // was made of. It does not know components without a package URL, and does not
@@ -32,6 +32,9 @@ const (
 	maxText = 1024
 	// maxDepth bounds components in components.
 	maxDepth = 64
+	// maxItems bounds components and packages. The largest images have some ten
+	// thousand, with all files a million.
+	maxItems = 2_000_000
 )
 
 // Document reads one bill of materials as an extractor. It wants every file,
@@ -137,25 +140,41 @@ func (b *bill) read(r *bufio.Reader) error {
 	}
 	head = bytes.TrimLeft(head, "\xef\xbb\xbf \t\r\n")
 	switch {
-	case bytes.HasPrefix(head, []byte("<")):
-		return fmt.Errorf("XML; only JSON is read: %w", bulwark.ErrUnsupported)
-	case bytes.HasPrefix(head, []byte("SPDXVersion:")):
-		return fmt.Errorf("SPDX tag-value; only JSON is read: %w", bulwark.ErrUnsupported)
-	case !bytes.HasPrefix(head, []byte("{")):
-		return fmt.Errorf("neither CycloneDX nor SPDX in JSON: %w", bulwark.ErrUnsupported)
+	case bytes.HasPrefix(head, []byte("<")), bytes.HasPrefix(head, []byte("{")), startsTags(head):
+	default:
+		return errFormat
 	}
 	if mark, err := r.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
 		if _, err := r.Discard(3); err != nil {
 			return err
 		}
 	}
+	switch head[0] {
+	case '{':
+	case '<':
+		return b.xml(r)
+	default:
+		return b.tags(r)
+	}
 	d := json.NewDecoder(r)
 	if err := b.document(d, 0); err != nil {
 		return err
 	}
 	if b.format == "" {
-		return fmt.Errorf("neither CycloneDX nor SPDX in JSON: %w", bulwark.ErrUnsupported)
+		return errFormat
 	}
+	return nil
+}
+
+// errFormat is the answer to what is no bill of materials.
+var errFormat = fmt.Errorf("neither CycloneDX nor SPDX: %w", bulwark.ErrUnsupported)
+
+// add takes an item.
+func (b *bill) add(it item) error {
+	if len(b.items) >= maxItems {
+		return fmt.Errorf("more than %d components: %w", maxItems, bulwark.ErrTooLarge)
+	}
+	b.items = append(b.items, it)
 	return nil
 }
 

@@ -149,3 +149,60 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestDeepXML: elements in elements end at a limit, whether they count or not.
+func TestDeepXML(t *testing.T) {
+	const head = `<bom xmlns="http://cyclonedx.org/schema/bom/1.6"><components>`
+	component := `<component type="library"><purl>pkg:npm/a@1</purl><components>`
+	for _, tt := range []struct {
+		name, text string
+		want       error
+		packages   int
+	}{
+		{"skipped", head + strings.Repeat("<x>", 1_000_000), bulwark.ErrTooLarge, 0},
+		{"components", head + strings.Repeat(component, 1_000_000), bulwark.ErrTooLarge, 0},
+		{"left-out", head + strings.Repeat(component, 100) + strings.Repeat("</components></component>", 100) + "</components></bom>", nil, 1},
+		{"text", head + `<component><purl>` + strings.Repeat("<x>", 1_000_000), bulwark.ErrTooLarge, 0},
+	} {
+		inv, err := sbom.Read(t.Context(), bulwark.MemoryFile("a", 0, []byte(tt.text)))
+		if !errors.Is(err, tt.want) || len(inv.Packages) != tt.packages {
+			t.Errorf("%s: %d packages, %v", tt.name, len(inv.Packages), err)
+		}
+		if tt.want == nil && (len(inv.Gaps) == 0 || !inv.Gaps[0].Hides) {
+			t.Errorf("%s: no gap says that components are left out", tt.name)
+		}
+	}
+}
+
+// TestLongPieces: no piece of XML and no value of a tag is held beyond a limit.
+func TestLongPieces(t *testing.T) {
+	const head = `<bom xmlns="http://cyclonedx.org/schema/bom/1.6"><components><component type="library">`
+	long := strings.Repeat("x", 5<<20)
+	for name, text := range map[string]string{
+		"text":    head + "<name>" + long + "</name>",
+		"comment": head + "<!--" + long + "-->",
+		"data":    head + "<![CDATA[" + long,
+		"tag":     head + "<" + long,
+		"value":   head + `<a b="` + long,
+		"prolog":  `<?xml version="1.0"?><?` + long,
+	} {
+		if _, err := sbom.Read(t.Context(), bulwark.MemoryFile("a", 0, []byte(text))); !errors.Is(err, bulwark.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	long = strings.Repeat(long, 2)
+	folded := strings.Repeat(strings.Repeat("x", 999)+"\n", len(long)/1000)
+	for name, text := range map[string]string{
+		"line": "SPDXVersion: SPDX-2.3\nPackageName: " + long,
+		"text": "SPDXVersion: SPDX-2.3\nPackageComment: <text>" + folded,
+	} {
+		if _, err := sbom.Read(t.Context(), bulwark.MemoryFile("a", 0, []byte(text))); !errors.Is(err, bulwark.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// What nobody asks for may be long.
+	text := "SPDXVersion: SPDX-2.3\nLicenseID: LicenseRef-1\nExtractedText: <text>" + folded + "</text>\nPackageName: a\nExternalRef: PACKAGE-MANAGER purl pkg:npm/a@1\n"
+	if inv, err := sbom.Read(t.Context(), bulwark.MemoryFile("a", 0, []byte(text))); err != nil || len(inv.Packages) != 1 {
+		t.Errorf("%d packages, %v", len(inv.Packages), err)
+	}
+}

@@ -12,18 +12,20 @@ import (
 // An spdxPackage is what is needed of SPDX's
 // (https://spdx.github.io/spdx-spec/v2.3/package-information/).
 type spdxPackage struct {
-	ID       string `json:"SPDXID"`
-	Name     string `json:"name"`
-	Version  string `json:"versionInfo"`
-	Supplier string `json:"supplier"`
-	Declared string `json:"licenseDeclared"`
-	Purpose  string `json:"primaryPackagePurpose"`
-	Comment  string `json:"comment"`
-	Refs     []struct {
-		Type    string `json:"referenceType"`
-		Locator string `json:"referenceLocator"`
-	} `json:"externalRefs"`
+	ID          string           `json:"SPDXID"`
+	Name        string           `json:"name"`
+	Version     string           `json:"versionInfo"`
+	Supplier    string           `json:"supplier"`
+	Declared    string           `json:"licenseDeclared"`
+	Purpose     string           `json:"primaryPackagePurpose"`
+	Comment     string           `json:"comment"`
+	Refs        []spdxRef        `json:"externalRefs"`
 	Annotations []spdxAnnotation `json:"annotations"`
+}
+
+type spdxRef struct {
+	Type    string `json:"referenceType"`
+	Locator string `json:"referenceLocator"`
 }
 
 type spdxAnnotation struct {
@@ -83,8 +85,7 @@ func (b *bill) spdxPackage(p *spdxPackage) error {
 		n.clean()
 		it.own, it.dev = &n.note, n.Dev
 	}
-	b.items = append(b.items, it)
-	return nil
+	return b.add(it)
 }
 
 // clean drops what is no reasonable text.
@@ -150,10 +151,13 @@ func (b *bill) annotation(a *spdxAnnotation) error {
 func (b *bill) relationship(r *spdxRelationship) error {
 	switch r.Type {
 	case "DESCRIBES":
-		if r.From == "SPDXRef-DOCUMENT" {
+		if r.From == "SPDXRef-DOCUMENT" && len(b.described) < maxItems {
 			b.described[r.To] = true
 		}
 	case "DESCRIBED_BY":
+		if len(b.described) >= maxItems {
+			return nil
+		}
 		b.described[r.From] = true
 	}
 	return nil

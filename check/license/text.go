@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package license
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/licensecheck" // texts of licences as word patterns, BSD licence, no dependencies
+
+	"github.com/bulwark-sec/bulwark"
+)
+
+const (
+	minText = 40        // bytes; a shorter file names a licence at most
+	maxText = 512 << 10 // bytes; longer files are collections for a whole browser or runtime
+	// Below this share of bytes that belong to a licence, in percent, a text is
+	// something that mentions one.
+	minCover = 25
+)
+
+// A Text is a licence's text, or the address of one, inside a file.
+type Text struct {
+	License    string // SPDX id where there is one
+	Risk       Risk
+	Start, End int  // bytes
+	Address    bool // only an address such as https://www.apache.org/licenses/LICENSE-2.0
+}
+
+// The patterns are built when they are first needed, for that takes a while: a
+// fifth of a second for the risky licences, ten times that for all others,
+// whose texts differ by a few words. Only who meets a licence file pays.
+var (
+	riskyScanner = sync.OnceValues(func() (*licensecheck.Scanner, error) { return newScanner(true) })
+	otherScanner = sync.OnceValues(func() (*licensecheck.Scanner, error) { return newScanner(false) })
+)
+
+func newScanner(risky bool) (*licensecheck.Scanner, error) {
+	var list []licensecheck.License
+	for _, l := range licensecheck.BuiltinLicenses() {
+		if known().risk(Expression{id: l.ID}).Risky() == risky {
+			list = append(list, l)
+		}
+	}
+	return licensecheck.NewScanner(list)
+}
+
+// Identify gives the licences whose text or address data holds, in its order.
+// Data of more than 512 KiB is [bulwark.ErrTooLarge].
+func Identify(data []byte) ([]Text, error) {
+	risky, err := identify(riskyScanner, data)
+	if err != nil {
+		return nil, err
+	}
+	others, err := identify(otherScanner, data)
+	if err != nil {
+		return nil, err
+	}
+	// The GPL quotes the BSD licence, and the like: what is longer wins.
+	all := append(risky, others...)
+	slices.SortStableFunc(all, func(a, b Text) int { return (b.End - b.Start) - (a.End - a.Start) })
+	var out []Text
+	for _, t := range all {
+		if !slices.ContainsFunc(out, func(o Text) bool { return t.Start < o.End && o.Start < t.End }) {
+			out = append(out, t)
+		}
+		if len(out) == maxTexts {
+			break
+		}
+	}
+	slices.SortFunc(out, func(a, b Text) int { return a.Start - b.Start })
+	return out, nil
+}
+
+// maxTexts bounds the texts of one file.
+const maxTexts = 1024
+
+func identify(scanner func() (*licensecheck.Scanner, error), data []byte) ([]Text, error) {
+	if len(data) > maxText {
+		return nil, fmt.Errorf("licence text of %d bytes: %w", len(data), bulwark.ErrTooLarge)
+	}
+	s, err := scanner()
+	if err != nil {
+		return nil, fmt.Errorf("patterns of licences: %w", err)
+	}
+	var out []Text
+	for _, m := range s.Scan(data).Match {
+		e := Expression{id: m.ID}
+		if _, ok := known().licenses[strings.ToLower(m.ID)]; ok {
+			// The text of the GPL does not say whether later versions may be
+			// chosen, so "GPL-2.0" means no more than that version.
+			e = modern(e)
+		}
+		out = append(out, Text{License: e.id, Risk: known().risk(e), Start: m.Start, End: min(m.End, len(data)), Address: m.IsURL})
+		if len(out) == maxTexts {
+			break
+		}
+	}
+	return out, nil
+}
+
+// A Check finds texts of risky licences in files that are named as such. The
+// zero Check is ready; it is safe for concurrent use.
+type Check struct{}
+
+// New gives a Check. It reads nothing before the first file.
+func New() (*Check, error) { return &Check{}, nil }
+
+// Name gives "license".
+func (c *Check) Name() string { return "license" }
+
+// Rules lists every rule that a finding may name.
+func (c *Check) Rules() []bulwark.Rule { return Rules() }
+
+// Wants tells whether the name is one of a licence file, LICENSE, COPYING,
+// NOTICE and their like, and its size from 40 bytes to 512 KiB. The collection
+// of texts that Debian keeps for all packages is left out: it applies to none.
+func (c *Check) Wants(path string, st bulwark.Stat) bool {
+	if st.Size < minText || st.Size > maxText || !st.Mode.IsRegular() {
+		return false
+	}
+	base := path[strings.LastIndexByte(path, '/')+1:]
+	if len(base) < 6 || len(base) > 64 || !licenceName(base) {
+		return false
+	}
+	return !strings.HasPrefix(path, "usr/share/common-licenses/") && !strings.HasPrefix(path, "usr/share/licenses/common/")
+}
+
+// licenceName tells whether a file's name says that it holds a licence.
+func licenceName(base string) bool {
+	stem, ext := base, ""
+	if i := strings.LastIndexByte(base, '.'); i > 0 {
+		stem, ext = base[:i], base[i+1:]
+	}
+	switch strings.ToLower(ext) {
+	case "", "txt", "md", "markdown", "rst", "adoc", "html", "htm", "text", "terms":
+	default:
+		// LICENSE.MIT and COPYING.LIB, but not license.js: the rest names a
+		// licence, or has no lower case.
+		if _, ok := name(ext); (!ok || len(ext) < 3) && ext != strings.ToUpper(ext) {
+			return false
+		}
+	}
+	for _, word := range [...]string{"LICENSE", "LICENCE", "LICENSES", "LICENCES", "COPYING", "NOTICE", "UNLICENSE"} {
+		if len(stem) >= len(word) && (strings.EqualFold(stem[:len(word)], word) && edge(stem, len(word)) ||
+			strings.EqualFold(stem[len(stem)-len(word):], word) && edge(stem, len(stem)-len(word)-1)) {
+			return true
+		}
+	}
+	return false
+}
+
+// edge tells whether a word ends or begins at place i of s.
+func edge(s string, i int) bool {
+	if i < 0 || i >= len(s) {
+		return true
+	}
+	c := s[i] | 0x20
+	return (c < 'a' || c > 'z') || i == len(s)-1 && c == 's'
+}
+
+// Check gives one finding for f when it holds the text of a forbidden,
+// restricted or reciprocal licence and leaves no choice. Addresses count only
+// where no text stands. It reads at most 512 KiB; a larger file is
+// [bulwark.ErrTooLarge].
+func (c *Check) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("licence text %q: %w", f.Path, err)
+	}
+	data, err := f.Bytes(maxText)
+	if err != nil {
+		return nil, fmt.Errorf("licence text: %w", err)
+	}
+	if bytes.IndexByte(data, 0) >= 0 {
+		return nil, nil // not text
+	}
+	if !suspect(data) {
+		return nil, nil
+	}
+	texts, err := identify(riskyScanner, data)
+	if err == nil && len(texts) > 0 && choice(data) {
+		texts, err = Identify(data) // what else may be chosen
+	}
+	if err != nil {
+		return nil, fmt.Errorf("licence text %q: %w", f.Path, err)
+	}
+	e, first, length := texted(texts, data)
+	risk := e.Risk()
+	if !risk.Risky() || length*100 < minCover*len(data) {
+		return nil, nil
+	}
+	_, _, remedy := risk.words()
+	detail := clipText(e.String()) + ": " + risk.String() + fmt.Sprintf("; %d of %d bytes are the text of licences", length, len(data))
+	return []bulwark.Finding{{
+		ID: bulwark.FindingID(bulwark.ClassLicense, risk.rule(), f.Path), Class: bulwark.ClassLicense, Rule: risk.rule(), Severity: risk.Severity(),
+		Subject: f.Path, Fix: remedy,
+		Evidence: []bulwark.Evidence{{Location: bulwark.Location{Path: f.Path, Line: max(1, f.Line) + bytes.Count(data[:first], []byte{'\n'})}, Detail: detail}},
+	}}, nil
+}
+
+// texted joins the licences of one file, and gives the place of the worst and
+// the bytes that all take. A file that speaks of a choice, outside the licences,
+// means any of them, another all.
+func texted(texts []Text, data []byte) (e Expression, first, length int) {
+	worst, full, at := Unencumbered, false, 0
+	for _, t := range texts {
+		full = full || !t.Address
+	}
+	var terms []Expression
+	var outside []byte // what the owner of the file wrote
+	for _, t := range texts {
+		if t.Address && full || t.Start < at {
+			continue
+		}
+		outside = append(outside, data[at:t.Start]...)
+		at = t.End
+		length += t.End - t.Start
+		if t.Address {
+			length = len(data) // a file that is named NOTICE and gives an address means it
+		}
+		terms = append(terms, Expression{id: t.License})
+		if t.Risk.rank() > worst.rank() {
+			worst, first = t.Risk, t.Start
+		}
+	}
+	outside = append(outside, data[at:]...)
+	if choice(outside) {
+		return join(or, terms), first, length
+	}
+	return join(and, terms), first, length
+}
+
+// suspect tells whether a text has words without which none of the risky
+// licences can be in it: most licence files are the MIT's, and need no more.
+func suspect(b []byte) bool {
+	low := bytes.ToLower(b)
+	for _, w := range [...]string{"public licen", "gnu", "copyleft", "creative commons", "creativecommons", "commons clause", "mozilla", "eclipse", "gpl", "mpl", "cddl", "polyform", "prosperity", "parity",
+		"noncommercial", "non-commercial", "open software licen", "reciproc", "source code form", "complete source code", "cecill", "eupl", "share alike", "sharealike", "anti 996", "anti-996", "european union", "public source"} {
+		if bytes.Contains(low, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// choice tells whether a text offers its licences to choose from.
+func choice(b []byte) bool {
+	low := bytes.ToLower(b[:min(len(b), 16<<10)])
+	for _, w := range [...]string{"dual licen", "dual-licen", "dually licen", "triple licen", "tri-licen", "at your option", "at your choice", "under either", "terms of either", "either the", "of your choice", "either of", "choose between", "you may choose", "alternatively"} {
+		if bytes.Contains(low, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hex_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/extract/extracttest"
+	"github.com/bulwark-sec/bulwark/extract/hex"
+)
+
+type extractor interface {
+	Name() string
+	Wants(path string, st bulwark.Stat) bool
+	Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error)
+}
+
+var extractors = []extractor{hex.MixLock{}, hex.RebarLock{}, hex.Application{}}
+
+// describe writes one line for each package and one for the error.
+func describe(pkgs []bulwark.Package, err error) string {
+	var b strings.Builder
+	for _, p := range pkgs {
+		fmt.Fprintf(&b, "%s :%d", p.PURL, p.Where[0].Line)
+		if p.Dev {
+			b.WriteString(" dev")
+		}
+		if len(p.Licenses) > 0 {
+			fmt.Fprintf(&b, " %s", strings.Join(p.Licenses, ","))
+		}
+		b.WriteByte('\n')
+	}
+	if err != nil {
+		fmt.Fprintf(&b, "error: %v\n", err)
+	}
+	return b.String()
+}
+
+// fixtures calls try with each file of each archive in testdata, the extractors
+// that want it, and what is expected: the file of the same name with ".want".
+func fixtures(tb testing.TB, try func(path string, data []byte, e extractor, want string)) {
+	tb.Helper()
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(archives) == 0 {
+		tb.Fatal("no fixtures", err)
+	}
+	for _, name := range archives {
+		a, err := txtar.ParseFile(name)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		want := map[string]string{}
+		for _, f := range a.Files {
+			want[f.Name] = string(f.Data)
+		}
+		for _, f := range a.Files {
+			if strings.HasSuffix(f.Name, ".want") {
+				continue
+			}
+			w, ok := want[f.Name+".want"]
+			found := false
+			for _, e := range extractors {
+				if e.Wants(f.Name, bulwark.Stat{Size: int64(len(f.Data)), Mode: 0o644}) {
+					found = true
+					try(f.Name, f.Data, e, w)
+				}
+			}
+			if found != ok {
+				tb.Errorf("%s in %s: wanted %v, expected %v", f.Name, name, found, ok)
+			}
+		}
+	}
+}
+
+func TestFixtures(t *testing.T) {
+	fixtures(t, func(path string, data []byte, e extractor, want string) {
+		t.Run(path, func(t *testing.T) {
+			pkgs, err := e.Extract(t.Context(), bulwark.MemoryFile(path, 0o644, data))
+			if diff := cmp.Diff(want, describe(pkgs, err)); diff != "" {
+				t.Error(diff)
+			}
+			for _, p := range pkgs {
+				if p.Ecosystem != "Hex" && !strings.HasPrefix(p.PURL, "pkg:otp/") || p.By != e.Name() {
+					t.Errorf("%+v", p)
+				}
+			}
+		})
+	})
+}
+
+func TestKit(t *testing.T) {
+	seeds := map[string]map[string][]byte{}
+	fixtures(t, func(path string, data []byte, e extractor, want string) {
+		if want == "" || strings.Contains(want, "error:") {
+			return
+		}
+		if seeds[e.Name()] == nil {
+			seeds[e.Name()] = map[string][]byte{}
+		}
+		if len(seeds[e.Name()]) < 3 {
+			seeds[e.Name()][path] = data
+		}
+	})
+	for _, e := range extractors {
+		t.Run(e.Name(), func(t *testing.T) { extracttest.Extractor(t, e, seeds[e.Name()]) })
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	for _, e := range extractors {
+		_, err := e.Extract(t.Context(), bulwark.ReaderFile("x", 0, bytes.NewReader(nil), 1<<40))
+		if !errors.Is(err, bulwark.ErrTooLarge) {
+			t.Errorf("%s: %v", e.Name(), err)
+		}
+	}
+}
+
+func TestWants(t *testing.T) {
+	for path, want := range map[string]string{
+		"mix.lock":            "mix-lock",
+		"a/mix.lock":          "mix-lock",
+		"a/deps/b/mix.lock":   "",
+		"_build/x/rebar.lock": "",
+		"rebar.lock":          "rebar-lock",
+		"lib/a-1/ebin/a.app":  "otp-application",
+		"ebin/a.app":          "otp-application",
+		"Safari.app":          "",
+		"web/a.app":           "",
+		"xmix.lock":           "",
+	} {
+		got := ""
+		for _, e := range extractors {
+			if e.Wants(path, bulwark.Stat{Size: 10, Mode: 0o644}) {
+				got += e.Name()
+			}
+			if e.Wants(path, bulwark.Stat{Mode: fs.ModeDir | 0o755}) || e.Wants(path, bulwark.Stat{Mode: fs.ModeSymlink}) {
+				t.Errorf("%s wants a directory or link %q", e.Name(), path)
+			}
+		}
+		if got != want {
+			t.Errorf("%q is wanted by %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestHostile reads files that are nested or repeated without end.
+func TestHostile(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("{", 1<<20),
+		`%{"a": ` + strings.Repeat("{", 1<<20) + strings.Repeat("}", 1<<20),
+		`[{<<"a">>,{` + strings.Repeat("[{tag,", 1<<18),
+		`{application, a, [{` + strings.Repeat("licenses, [", 1<<18),
+		`%{"a": {:hex, :` + strings.Repeat("a", 1<<20) + `, "1.0"}}`,
+		strings.Repeat("<<\"", 1<<19),
+	} {
+		for _, e := range extractors {
+			pkgs, err := e.Extract(t.Context(), bulwark.MemoryFile("a", 0, []byte(text)))
+			if len(pkgs) > 1 {
+				t.Errorf("%s: %d packages in %.20q, %v", e.Name(), len(pkgs), text, err)
+			}
+		}
+	}
+}
+
+func FuzzExtract(f *testing.F) {
+	fixtures(f, func(_ string, data []byte, e extractor, _ string) {
+		f.Add(slices.IndexFunc(extractors, func(x extractor) bool { return x.Name() == e.Name() }), data)
+	})
+	f.Fuzz(func(t *testing.T, n int, data []byte) {
+		e := extractors[uint(n)%uint(len(extractors))]
+		_, _ = e.Extract(t.Context(), bulwark.MemoryFile("a", 0o644, data))
+	})
+}
