@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/check/image"
@@ -15,11 +16,11 @@ import (
 	"github.com/bulwark-sec/bulwark/check/secret"
 )
 
-// A Set is the checks that a scan makes, ready for use. It is safe for
-// concurrent use.
+// A Set is the checks that a scan makes. Their rules are read when they are first
+// needed. It is safe for concurrent use.
 type Set struct {
 	Checks []Check
-	secret *secret.Check
+	secret func() *secret.Check
 }
 
 // Options say which checks are wanted. The zero value is none.
@@ -32,38 +33,64 @@ type Options struct {
 // All wants every check.
 func All() Options { return Options{true, true, true} }
 
-// Load reads the rules of all checks that are asked for. The rules of secrets
-// serve Redacted in any case.
-func Load(o Options) (*Set, error) {
-	sec, err := secret.New()
-	if err != nil {
-		return nil, err
-	}
-	img, err := image.New()
-	if err != nil {
-		return nil, err
-	}
-	var mal Check
-	if o.Malware { // its rules are many, and serve nothing else
-		if mal, err = malware.New(malware.Options{}); err != nil {
-			return nil, err
-		}
-	}
+// Load gives the checks that are asked for. The rules of secrets serve Redacted
+// in any case.
+func Load(o Options) *Set {
+	s := &Set{secret: once(secret.New)}
 	// Every check is in this list; a new one is added here.
-	s := &Set{secret: sec}
 	for _, c := range []struct {
 		wanted bool
-		check  Check
+		check  lazy
 	}{
-		{o.Secrets, sec},
-		{o.Images, img},
-		{o.Malware, mal},
+		{o.Secrets, lazy{"secret", []bulwark.Class{bulwark.ClassSecret}, func() Check { return s.secret() }}},
+		{o.Images, lazy{"image", []bulwark.Class{bulwark.ClassMisconfiguration, bulwark.ClassCompliance, bulwark.ClassSecret}, later(image.New)}},
+		{o.Malware, lazy{"malware", []bulwark.Class{bulwark.ClassMalware}, later(func() (*malware.Check, error) { return malware.New(malware.Options{}) })}},
 	} {
 		if c.wanted {
 			s.Checks = append(s.Checks, c.check)
 		}
 	}
-	return s, nil
+	return s
+}
+
+// once makes a check when it is first needed. Its rules are part of the program
+// and tested with it: that they cannot be read is a fault of the build.
+func once[T any](make func() (T, error)) func() T {
+	return sync.OnceValue(func() T {
+		c, err := make()
+		if err != nil {
+			panic(err)
+		}
+		return c
+	})
+}
+
+func later[T Check](make func() (T, error)) func() Check {
+	get := once(make)
+	return func() Check { return get() }
+}
+
+// lazy is a check whose rules are read when it is first asked something.
+type lazy struct {
+	name    string
+	classes []bulwark.Class // of its findings
+	get     func() Check
+}
+
+func (l lazy) Name() string                            { return l.name }
+func (l lazy) Wants(path string, st bulwark.Stat) bool { return l.get().Wants(path, st) }
+func (l lazy) Rules() []bulwark.Rule                   { return l.get().Rules() }
+
+func (l lazy) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, error) {
+	return l.get().Check(ctx, f)
+}
+
+// WantsHead passes on what the check may refuse by a file's first bytes.
+func (l lazy) WantsHead(path string, head []byte) bool {
+	h, ok := l.get().(interface {
+		WantsHead(path string, head []byte) bool
+	})
+	return !ok || h.WantsHead(path, head)
 }
 
 // Licenses gives the packages whose licences ask for a decision, and the rules
@@ -76,6 +103,9 @@ func Licenses(pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
 func (s *Set) Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Finding, error) {
 	var out []bulwark.Finding
 	for _, c := range s.Checks {
+		if l, ok := c.(lazy); ok {
+			c = l.get()
+		}
 		if ic, ok := c.(ImageCheck); ok {
 			found, err := ic.Image(ctx, a)
 			if err != nil {
@@ -87,10 +117,13 @@ func (s *Set) Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Finding
 	return out, nil
 }
 
-// Rules gives the rules of the checks by id.
-func (s *Set) Rules() map[string]bulwark.Rule {
+// Rules gives by id the rules of the checks that may have made the findings.
+func (s *Set) Rules(found []bulwark.Finding) map[string]bulwark.Rule {
 	out := map[string]bulwark.Rule{}
 	for _, c := range s.Checks {
+		if l, ok := c.(lazy); ok && !slices.ContainsFunc(found, func(f bulwark.Finding) bool { return slices.Contains(l.classes, f.Class) }) {
+			continue
+		}
 		for _, r := range c.Rules() {
 			out[r.ID] = r
 		}
@@ -107,15 +140,15 @@ func (s *Set) Redacted(i *bulwark.Image) *bulwark.Image {
 	clean := func(list []string) []string {
 		list = slices.Clone(list)
 		for k := range list {
-			list[k] = s.secret.Redact(list[k])
+			list[k] = s.secret().Redact(list[k])
 		}
 		return list
 	}
 	out := *i
-	out.Env = s.secret.RedactEnv(i.Env)
+	out.Env = s.secret().RedactEnv(i.Env)
 	out.Labels = maps.Clone(i.Labels)
 	for k, v := range out.Labels {
-		if _, red, ok := strings.Cut(s.secret.RedactEnv([]string{k + "=" + v})[0], "="); ok {
+		if _, red, ok := strings.Cut(s.secret().RedactEnv([]string{k + "=" + v})[0], "="); ok {
 			out.Labels[k] = red
 		}
 	}
@@ -123,10 +156,10 @@ func (s *Set) Redacted(i *bulwark.Image) *bulwark.Image {
 	out.History = slices.Clone(i.History)
 	for k := range out.History {
 		h := &out.History[k]
-		h.CreatedBy, h.Comment = s.secret.Redact(h.CreatedBy), s.secret.Redact(h.Comment)
+		h.CreatedBy, h.Comment = s.secret().Redact(h.CreatedBy), s.secret().Redact(h.Comment)
 	}
 	return &out
 }
 
 // RedactLine takes the secrets out of one line of text.
-func (s *Set) RedactLine(line string) string { return s.secret.Redact(line) }
+func (s *Set) RedactLine(line string) string { return s.secret().Redact(line) }

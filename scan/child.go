@@ -154,10 +154,7 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 }
 
 func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) error {
-	set, err := s.Plan.parsers(s.Kind)
-	if err != nil {
-		return err
-	}
+	set := s.Plan.parsers(s.Kind)
 	c.free.Store(s.Kept)
 	lim := s.Plan.Limits.Or(limit.Default())
 	status := c.inherited.Files[fileStatus]

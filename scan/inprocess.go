@@ -14,10 +14,7 @@ import (
 // runInProcess reads all jobs without a child: the same work without the wall,
 // to measure what the wall costs.
 func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
-	set, err := e.plan.parsers(e.kind)
-	if err != nil {
-		return err
-	}
+	set := e.plan.parsers(e.kind)
 	lim := e.plan.Limits.Or(limit.Default())
 	var free atomic.Int64
 	free.Store(e.keptEnd)
@@ -70,10 +67,7 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 
 func (e *engine) mergeInProcess(ctx context.Context, cmd mergeCommand) (merged, error) {
 	m := merged{Owners: map[string]string{}}
-	set, err := e.plan.parsers(e.kind)
-	if err != nil {
-		return m, err
-	}
+	set := e.plan.parsers(e.kind)
 	p := &parser{parsers: set, lim: e.plan.Limits.Or(limit.Default()), kept: e.kept, at: func(string) {}, emit: func(a *answer) int { m.add(a); return 0 }}
 	return m, p.merge(ctx, &cmd)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/check"
@@ -32,19 +31,16 @@ type parsers struct {
 	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
 
-func (p plan) parsers(kind bulwark.Kind) (parsers, error) {
+func (p plan) parsers(kind bulwark.Kind) parsers {
 	var out parsers
 	if p.Packages {
 		out.extractors = extract.Extractors(kind)
 		out.databases = extract.Databases(kind)
 	}
 	files := kind != bulwark.KindSBOM
-	set, err := check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware})
-	if err != nil {
-		return out, fmt.Errorf("load checks: %w", err)
-	}
-	out.set, out.checks = set, set.Checks
-	return out, nil
+	out.set = check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware})
+	out.checks = out.set.Checks
+	return out
 }
 
 // hides tells whether packages stay hidden when the file cannot be read: a file

@@ -79,10 +79,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.plan().parsers(kind)
-	if err != nil {
-		return nil, err
-	}
+	set := s.plan().parsers(kind)
 	tree, err := s.open(ctx, target, &set)
 	if err != nil {
 		return nil, err
@@ -93,13 +90,14 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	if found, err = s.configuration(ctx, r, found, set.set); err != nil {
+	found, rules, err := s.configuration(ctx, r, found, &set)
+	if err != nil {
 		return nil, err
 	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
-	if err := s.judge(ctx, r, found, set.set.Rules()); err != nil {
+	if err := s.judge(ctx, r, found, rules); err != nil {
 		return nil, err
 	}
 	r.Scan.DurationMS = s.now().Sub(start).Milliseconds()
@@ -368,30 +366,6 @@ func verify(want bulwark.Layer, j *job) error {
 		}
 	}
 	return nil
-}
-
-// configuration checks what an image's configuration says, and takes the secrets
-// out of what the report repeats of it.
-func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found []bulwark.Finding, checks *check.Set) ([]bulwark.Finding, error) {
-	if !s.Secrets && r.Artifact.Kind != bulwark.KindSBOM {
-		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "secrets were not looked for"})
-	}
-	if !s.Malware && r.Artifact.Kind != bulwark.KindSBOM {
-		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "malware was not looked for"})
-	}
-	if r.Artifact.Image == nil {
-		return found, nil
-	}
-	more, err := checks.Image(ctx, &r.Artifact)
-	if err != nil {
-		return nil, fmt.Errorf("check configuration: %w", err)
-	}
-	r.Artifact.Image = checks.Redacted(r.Artifact.Image)
-	for i := range r.Inventory.Layers {
-		l := &r.Inventory.Layers[i]
-		l.CreatedBy = checks.RedactLine(l.CreatedBy)
-	}
-	return slices.Concat(found, more), nil
 }
 
 // judge asks everything that is known about an inventory: advisories, VEX, the

@@ -40,12 +40,22 @@ func (r *rule) names(i int) []name {
 	return out
 }
 
-// key gives the last element, or "" when that has a wild card.
+// key gives the last element. When that has a wild card, it is "*" and the
+// extension in lower case, or "" when there is none to go by.
 func (n *name) key() string {
 	if n.wild {
+		if dot := strings.LastIndexByte(n.after, '.'); dot >= 0 {
+			return wildKey(n.after)
+		}
 		return ""
 	}
 	return n.pattern[strings.LastIndexByte(n.pattern, '/')+1:]
+}
+
+// wildKey gives the key of names with a wild card that a file of this name may
+// match: a slash keeps it apart from all names of files.
+func wildKey(base string) string {
+	return "/*" + strings.ToLower(base[strings.LastIndexByte(base, '.')+1:])
 }
 
 // matches tells whether a path, whose last element is base, ends with the name.

@@ -89,6 +89,13 @@ func (c *Check) narrowed(s *scratch, path string) bool {
 			s.on[n.rule], any = true, true
 		}
 	}
+	if strings.IndexByte(base, '.') >= 0 {
+		for _, n := range c.names[wildKey(base)] {
+			if n.matches(path, base) {
+				s.on[n.rule], any = true, true
+			}
+		}
+	}
 	for _, n := range c.names[""] {
 		if n.matches(path, base) {
 			s.on[n.rule], any = true, true

@@ -27,7 +27,7 @@ type Check struct {
 	wide   *filter           // rules for every file
 	narrow *filter           // rules for files of some names
 	limits []int             // indexes of the rules in narrow
-	names  map[string][]name // their file names by last element; "" for those with a wild card
+	names  map[string][]name // their file names by key
 	pool   sync.Pool         // *scratch
 }
 

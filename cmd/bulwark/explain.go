@@ -89,17 +89,12 @@ func explain(id string, r *bulwark.Report, advisory func(string) (bulwark.Adviso
 			return explainFinding(r, &r.Findings[i]), nil
 		}
 	}
-	set, err := check.Load(check.All())
-	if err != nil {
-		return nil, err
+	_, rules := check.Licenses(nil)
+	for _, c := range check.Load(check.All()).Checks {
+		rules = append(rules, c.Rules()...)
 	}
-	rules := set.Rules()
-	_, licenses := check.Licenses(nil)
-	for _, rule := range licenses {
-		rules[rule.ID] = rule
-	}
-	if rule, ok := rules[id]; ok {
-		return &explanation{Kind: "rule", Rule: &rule}, nil
+	if i := slices.IndexFunc(rules, func(r bulwark.Rule) bool { return r.ID == id }); i >= 0 {
+		return &explanation{Kind: "rule", Rule: &rules[i]}, nil
 	}
 	a, err := advisory(id)
 	if err == nil {
