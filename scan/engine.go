@@ -187,7 +187,7 @@ func (e *engine) start(ctx context.Context) error {
 }
 
 // softMemory is where the child's garbage collector begins to work harder, bytes.
-const softMemory = 72 << 20
+const softMemory = 38 << 20
 
 // demux hands each answer to the lane it belongs to.
 func (s *session) demux() {
