@@ -76,6 +76,7 @@ tar -C "$2/edit" --owner=0 --group=0 -rf "$2/old.tar" var/lib/dpkg/status`
 // base of each, and what another base would remove, proved by building on it.
 func TestLineage(t *testing.T) {
 	dir, program := images(t)
+	t.Setenv("CONTAINERS_CONF", filepath.Join(dir, "containers.conf"))
 	ar, err := txtar.ParseFile("lineage.txtar")
 	if err != nil {
 		t.Fatal(err)
