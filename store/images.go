@@ -110,7 +110,8 @@ func (s *Images) chainDir(chain bulwark.Digest) string {
 	return filepath.Join(s.dir, "chains", short(string(chain)))
 }
 
-// Put keeps an image and, if it is not nil, what is in it.
+// Put keeps an image and, if it is not nil, what is in it. What was declared once
+// stays so.
 func (s *Images) Put(img *Image, inv *bulwark.Inventory) error {
 	if s == nil {
 		return nil
@@ -120,11 +121,19 @@ func (s *Images) Put(img *Image, inv *bulwark.Inventory) error {
 		return fmt.Errorf("keep image %q: it has no name or no layers", img.Name)
 	}
 	dir := s.chainDir(chain)
-	b, err := json.Marshal(img)
+	file := filepath.Join(dir, short(img.Name)+".json")
+	kept := *img
+	if old, err := read(file); err == nil {
+		kept.Declared = kept.Declared || old.Declared
+		if kept.History == "" { // a list does not know what a scan saw
+			kept.Steps, kept.History, kept.Settled = old.Steps, old.History, old.Settled
+		}
+	}
+	b, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
-	err = write(filepath.Join(dir, short(img.Name)+".json"), func(w io.Writer) error { _, err := w.Write(b); return err })
+	err = write(file, func(w io.Writer) error { _, err := w.Write(b); return err })
 	if err == nil && inv != nil {
 		err = write(filepath.Join(dir, "inventory.zst"), func(w io.Writer) error { return writeInventory(w, inv) })
 	}

@@ -110,6 +110,18 @@ func TestImport(t *testing.T) {
 	if got := s.Named(digest(1)); len(got) != 1 || !got[0].Declared {
 		t.Error(got)
 	}
+	// A scan of it takes nothing back, and neither does another import.
+	seen := image("docker.io/library/debian:12", 1)
+	seen.Steps, seen.History, seen.Settled = 2, digest(7), true
+	if err := s.Put(seen, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Import(t.Context(), strings.NewReader(good)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Named(digest(1)); len(got) != 1 || !got[0].Declared || got[0].History != digest(7) || !got[0].Settled {
+		t.Errorf("%+v", got)
+	}
 	for text, want := range map[string]string{
 		good + "\n{":                               "line 2",
 		`{"name":"x","layer":[]}`:                  "unknown field",
