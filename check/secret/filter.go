@@ -150,7 +150,14 @@ func (f *filter) next(text []byte, i int) (int, []int32) {
 		if (b0|b1|b2|b3)&1 == 0 {
 			continue
 		}
-		for j, g := range [4]uint32{uint32(v), uint32(v >> 16), uint32(v >> 32), w} {
+		for j, hit := range [4]uint64{b0, b1, b2, b3} {
+			if hit&1 == 0 {
+				continue
+			}
+			g := uint32(v >> (16 * j))
+			if j == 3 {
+				g = w
+			}
 			if as := f.at(g); as != nil {
 				return len(text) - len(b) + 2*j, as
 			}

@@ -3,9 +3,13 @@
 package secret
 
 import (
+	_ "embed"
+	"encoding/binary"
+	"math"
 	"math/bits"
 	"regexp/syntax"
 	"slices"
+	"sync"
 	"unicode"
 )
 
@@ -326,37 +330,62 @@ func fixed(ls []lead) string {
 // -1 stands for the byte before seq, whatever it is. The strings are nil when
 // every place has too many.
 func grams(seq []set) (place int, out [2][]uint32) {
-	folds := make([]set, 1, len(seq)+1)
+	var any set
 	for b := range 256 {
-		folds[0].add(byte(b) | foldBit)
+		any.add(byte(b) | foldBit)
 	}
+	folds := make([]set, 1, len(seq)+2)
+	folds[0] = any
 	for i := range seq {
 		folds = append(folds, seq[i].folded())
 	}
-	best, score := maxGrams+1, 0
+	if len(seq) == 4 { // more is always there than a keyword of four
+		folds = append(folds, any)
+	}
+	common := commonGrams()
+	best := math.Inf(1)
 	for i := 0; i+5 <= len(folds); i++ {
-		n, rare := 1, 0
-		for j := range 5 {
-			f := &folds[i+j]
-			n *= max(1, f.len())
-			for b := range f.all {
-				rare += rarity(b)
-				break
-			}
-			if j > 0 && *f == folds[i+j-1] {
-				rare -= 30 // rulers and indentation repeat one byte
+		n := 1
+		for j := 1; j < 4 && n <= maxGrams; j++ {
+			n *= max(1, folds[i+j].len())
+		}
+		n *= folds[i].len() + folds[i+4].len()
+		cost := gramCost * float64(n)
+		if n > maxGrams || cost >= best {
+			continue
+		}
+		ways := [2][]uint32{product(folds[i : i+4]), product(folds[i+1 : i+5])}
+		for _, w := range ways {
+			for _, g := range w {
+				cost += common[g]
 			}
 		}
-		n = n/max(1, folds[i].len()) + n/max(1, folds[i+4].len())
-		if n < best || n == best && rare > score {
-			best, score, place = n, rare, i
+		if cost < best {
+			best, place, out = cost, i-1, ways
 		}
 	}
-	if best > maxGrams {
-		return 0, out
-	}
-	return place - 1, [2][]uint32{product(folds[place : place+4]), product(folds[place+1 : place+5])}
+	return place, out
 }
+
+//go:embed common.txt
+var commonText string
+
+// gramCost is what a string costs that no text holds, as a share of the text:
+// its bit also stands for others.
+const gramCost = 1e-6
+
+// commonGrams gives the share of places in which texts hold the 4,096 most
+// common strings of four folded bytes, by Zipf's law from their ranks: the lines
+// of common.txt, which TestCommon counts. A keyword is looked for by bytes that
+// are not among them.
+var commonGrams = sync.OnceValue(func() map[uint32]float64 {
+	out := make(map[uint32]float64, 4096)
+	for rank := 0; (rank+1)*5 <= len(commonText); rank++ {
+		g := binary.LittleEndian.Uint32([]byte(commonText[rank*5:])) | foldMask // _ is 0x7f when folded
+		out[g] = 0.1 / float64(rank+16)
+	}
+	return out
+})
 
 // product gives every string of one byte of each of four sets.
 func product(seq []set) []uint32 {
@@ -371,15 +400,4 @@ func product(seq []set) []uint32 {
 		out = next
 	}
 	return out
-}
-
-// rarity ranks a folded byte by how seldom text has it.
-func rarity(b byte) int {
-	const common = " /:etaoinsrlchdpum=gfy-b.,_wv\"()'k<>x;0z1j2q"
-	for i := range len(common) {
-		if common[i] == b {
-			return i
-		}
-	}
-	return len(common)
 }

@@ -16,6 +16,7 @@ type name struct {
 	wild    bool
 	before  string // what stands before the first wild card of the last element
 	after   string // and after the last
+	between string // and between the first and the last, when that is plain
 	dir     string // the directories before the last element, with a slash; "" when they have wild cards
 }
 
@@ -33,7 +34,11 @@ func (r *rule) names(i int) []name {
 		}
 		if w := strings.IndexAny(last, `*?[`); w >= 0 {
 			n.wild, n.before = true, last[:w]
-			n.after = last[strings.LastIndexAny(last, `*?]`)+1:]
+			z := strings.LastIndexAny(last, `*?]`)
+			n.after = last[z+1:]
+			if mid := last[w+1 : max(w+1, z)]; !strings.ContainsAny(mid, `*?[]`) && last[w] == '*' {
+				n.between = mid
+			}
 		}
 		out = append(out, n)
 	}
@@ -45,25 +50,29 @@ func (r *rule) names(i int) []name {
 func (n *name) key() string {
 	if n.wild {
 		if dot := strings.LastIndexByte(n.after, '.'); dot >= 0 {
-			return wildKey(n.after)
+			return wildKey(strings.ToLower(n.after))
 		}
 		return ""
 	}
 	return n.pattern[strings.LastIndexByte(n.pattern, '/')+1:]
 }
 
-// wildKey gives the key of names with a wild card that a file of this name may
-// match: a slash keeps it apart from all names of files.
+// wildKey gives the key of names with a wild card that a file of this name, in
+// lower case, may match: a slash keeps it apart from all names of files.
 func wildKey(base string) string {
-	return "/*" + strings.ToLower(base[strings.LastIndexByte(base, '.')+1:])
+	return "/*" + base[strings.LastIndexByte(base, '.')+1:]
 }
 
-// matches tells whether a path, whose last element is base, ends with the name.
-func (n *name) matches(file, base string) bool {
+// matches tells whether a path, whose last element is base, low in lower case,
+// ends with the name.
+func (n *name) matches(file, base, low string) bool {
 	if n.expr != nil {
 		return n.expr.matchString(file)
 	}
 	if n.wild && (!strings.HasPrefix(base, n.before) || len(base) < len(n.after) || !strings.EqualFold(base[len(base)-len(n.after):], n.after)) {
+		return false
+	}
+	if n.between != "" && !strings.Contains(low, n.between) {
 		return false
 	}
 	i := len(file)

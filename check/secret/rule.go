@@ -291,7 +291,7 @@ func (r *rule) usable(ls []lead) []lead {
 			}
 		}
 	}
-	if least >= 6 {
+	if least >= 5 {
 		return nil
 	}
 	return ls

@@ -84,20 +84,21 @@ func (c *Check) narrowed(s *scratch, path string) bool {
 	}
 	any := false
 	base := path[strings.LastIndexByte(path, '/')+1:]
+	low := strings.ToLower(base)
 	for _, n := range c.names[base] {
-		if n.matches(path, base) {
+		if n.matches(path, base, low) {
 			s.on[n.rule], any = true, true
 		}
 	}
 	if strings.IndexByte(base, '.') >= 0 {
-		for _, n := range c.names[wildKey(base)] {
-			if n.matches(path, base) {
+		for _, n := range c.names[wildKey(low)] {
+			if n.matches(path, base, low) {
 				s.on[n.rule], any = true, true
 			}
 		}
 	}
 	for _, n := range c.names[""] {
-		if n.matches(path, base) {
+		if n.matches(path, base, low) {
 			s.on[n.rule], any = true, true
 		}
 	}
