@@ -42,7 +42,7 @@ func BenchmarkFilter(b *testing.B) {
 	data := prose(1 << 20)
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		for p, _ := c.wide.next(data, 0); p >= 0; p, _ = c.wide.next(data, p+2) {
+		for p, _ := c.wide.places.Next(data, 0); p >= 0; p, _ = c.wide.places.Next(data, p+2) {
 		}
 	}
 }

@@ -3,14 +3,13 @@
 package secret
 
 import (
-	_ "embed"
-	"encoding/binary"
 	"math"
 	"math/bits"
 	"regexp/syntax"
 	"slices"
-	"sync"
 	"unicode"
+
+	"github.com/bulwark-sec/bulwark/internal/grams"
 )
 
 const (
@@ -30,7 +29,7 @@ func (s *set) union(t *set) {
 	}
 }
 
-// folded gives the members as the filter sees them, see foldBit: those without
+// folded gives the members as the filter sees them, see grams.FoldBit: those without
 // the bit stand 32 places below those with it.
 func (s set) folded() set {
 	for i, w := range s {
@@ -249,7 +248,7 @@ func (l lead) admits(keyword string) bool {
 		for j := range len(keyword) {
 			s := &l.seq[i+j]
 			c := keyword[j]
-			ok = ok && (s.has(c) || s.has(c&^foldBit) || s.has(c|foldBit))
+			ok = ok && (s.has(c) || s.has(c&^grams.FoldBit) || s.has(c|grams.FoldBit))
 			if s.len() <= 2 {
 				written++
 			}
@@ -325,14 +324,14 @@ func fixed(ls []lead) string {
 	return string(out)
 }
 
-// grams gives the four-byte strings at the best two neighbouring places of seq,
+// gramsOf gives the four-byte strings at the best two neighbouring places of seq,
 // of which one lies at an even place of the text, and the first of the places:
 // -1 stands for the byte before seq, whatever it is. The strings are nil when
 // every place has too many.
-func grams(seq []set) (place int, out [2][]uint32) {
+func gramsOf(seq []set) (place int, out [2][]uint32) {
 	var any set
 	for b := range 256 {
-		any.add(byte(b) | foldBit)
+		any.add(byte(b) | grams.FoldBit)
 	}
 	folds := make([]set, 1, len(seq)+2)
 	folds[0] = any
@@ -342,7 +341,6 @@ func grams(seq []set) (place int, out [2][]uint32) {
 	if len(seq) == 4 { // more is always there than a keyword of four
 		folds = append(folds, any)
 	}
-	common := commonGrams()
 	best := math.Inf(1)
 	for i := 0; i+5 <= len(folds); i++ {
 		n := 1
@@ -357,7 +355,7 @@ func grams(seq []set) (place int, out [2][]uint32) {
 		ways := [2][]uint32{product(folds[i : i+4]), product(folds[i+1 : i+5])}
 		for _, w := range ways {
 			for _, g := range w {
-				cost += common[g]
+				cost += grams.Share(g)
 			}
 		}
 		if cost < best {
@@ -367,25 +365,9 @@ func grams(seq []set) (place int, out [2][]uint32) {
 	return place, out
 }
 
-//go:embed common.txt
-var commonText string
-
 // gramCost is what a string costs that no text holds, as a share of the text:
 // its bit also stands for others.
 const gramCost = 1e-6
-
-// commonGrams gives the share of places in which texts hold the 4,096 most
-// common strings of four folded bytes, by Zipf's law from their ranks: the lines
-// of common.txt, which TestCommon counts. A keyword is looked for by bytes that
-// are not among them.
-var commonGrams = sync.OnceValue(func() map[uint32]float64 {
-	out := make(map[uint32]float64, 4096)
-	for rank := 0; (rank+1)*5 <= len(commonText); rank++ {
-		g := binary.LittleEndian.Uint32([]byte(commonText[rank*5:])) | foldMask // _ is 0x7f when folded
-		out[g] = 0.1 / float64(rank+16)
-	}
-	return out
-})
 
 // product gives every string of one byte of each of four sets.
 func product(seq []set) []uint32 {

@@ -62,7 +62,7 @@ func TestFilterMissesNothing(t *testing.T) {
 
 func notices(c *Check, f *filter, rule int, text []byte, loc []int) bool {
 	r := c.rules[rule]
-	for p, as := f.next(text, 0); p >= 0; p, as = f.next(text, p+2) {
+	for p, as := f.places.Next(text, 0); p >= 0; p, as = f.places.Next(text, p+2) {
 		for _, ai := range as {
 			a := &f.anchors[ai]
 			at := p - a.before

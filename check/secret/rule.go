@@ -276,7 +276,7 @@ func (r *rule) named(keyword string) bool {
 // hold one of them, and are few enough for the filter.
 func (r *rule) usable(ls []lead) []lead {
 	for i := range ls {
-		if ls[i].place, ls[i].grams = grams(ls[i].seq); ls[i].grams[0] == nil {
+		if ls[i].place, ls[i].grams = gramsOf(ls[i].seq); ls[i].grams[0] == nil {
 			return nil
 		}
 	}

@@ -116,7 +116,7 @@ func (c *Check) pass(stop func() error, s *scratch, f *filter, path string, data
 			}
 		}
 	}
-	for p, as := f.next(data, 0); p >= 0; p, as = f.next(data, p+2) {
+	for p, as := f.places.Next(data, 0); p >= 0; p, as = f.places.Next(data, p+2) {
 		for _, ai := range as {
 			a := &f.anchors[ai]
 			r := c.rules[a.rule]

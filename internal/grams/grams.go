@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package grams finds the places of a text where one of thousands of short
+// strings may stand, by four of their bytes: a gram. A bit map over a hash of
+// four bytes answers "not here" with independent loads, several places at a
+// time; an automaton has to wait for its last state at each byte. Only every
+// second place of the text is looked at, so that of each string two neighbouring
+// grams must be known.
+//
+// It knows nothing of what the strings are for, and does not compare them: a
+// gram is a reason to look closer.
+package grams
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/binary"
+	"slices"
+	"sync"
+)
+
+const (
+	FoldBit = 0x20       // makes ASCII letters lower case; other bytes may fall together
+	Fold    = 0x20202020 // FoldBit in each byte of a gram
+	hashMul = 0x9E3779B1 // golden ratio: spreads the low bytes over the top bits
+)
+
+// Of gives the gram of the first four bytes of b, folded, first byte lowest.
+func Of(b []byte) uint32 { return binary.LittleEndian.Uint32(b) | Fold }
+
+// An Entry says what a gram stands for.
+type Entry struct {
+	Gram  uint32 // folded, see [Of]
+	Value int32  // the caller's
+}
+
+// An Index knows the values of grams. New makes it; it never changes.
+type Index struct {
+	bits   []uint64
+	shift  uint32
+	keys   []uint32 // open addressing; 0 is free, for every byte of a gram has FoldBit
+	spans  [][2]int32
+	mask   uint32
+	values []int32
+}
+
+// New makes an index with a map of 2 to the power of size bits, 6 to 24: one for
+// which the first-level cache has room (18) where few grams are known, more
+// where there would be too many false places.
+func New(entries []Entry, size int) *Index {
+	entries = slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Gram, b.Gram), cmp.Compare(a.Value, b.Value))
+	})
+	slots := uint32(64)
+	for int(slots) < 3*len(entries) {
+		slots *= 2
+	}
+	x := &Index{
+		bits:  make([]uint64, 1<<(size-6)),
+		shift: uint32(32 - size),
+		keys:  make([]uint32, slots),
+		spans: make([][2]int32, slots),
+		mask:  slots - 1,
+	}
+	for i := 0; i < len(entries); {
+		g, from := entries[i].Gram, int32(len(x.values))
+		for ; i < len(entries) && entries[i].Gram == g; i++ {
+			x.values = append(x.values, entries[i].Value)
+		}
+		h := g * hashMul >> x.shift
+		x.bits[h>>6] |= 1 << (h & 63)
+		slot := (g * hashMul >> 8) & x.mask
+		for x.keys[slot] != 0 {
+			slot = (slot + 1) & x.mask
+		}
+		x.keys[slot] = g
+		x.spans[slot] = [2]int32{from, int32(len(x.values))}
+	}
+	return x
+}
+
+// Next gives the first even place at or after i, which is even, where a known
+// gram stands, and the gram's values in ascending order; -1 when there is none.
+func (x *Index) Next(text []byte, i int) (int, []int32) {
+	bits, shift := x.bits, x.shift&31
+	b := text[min(i, len(text)):]
+	for ; len(b) >= 10; b = b[8:] {
+		v := binary.LittleEndian.Uint64(b) | Fold<<32 | Fold
+		w := binary.LittleEndian.Uint32(b[6:]) | Fold
+		h0 := uint32(v) * hashMul >> shift
+		h1 := uint32(v>>16) * hashMul >> shift
+		h2 := uint32(v>>32) * hashMul >> shift
+		h3 := w * hashMul >> shift
+		b0 := bits[h0>>6] >> (h0 & 63)
+		b1 := bits[h1>>6] >> (h1 & 63)
+		b2 := bits[h2>>6] >> (h2 & 63)
+		b3 := bits[h3>>6] >> (h3 & 63)
+		if (b0|b1|b2|b3)&1 == 0 {
+			continue
+		}
+		for j, hit := range [4]uint64{b0, b1, b2, b3} {
+			if hit&1 == 0 {
+				continue
+			}
+			g := uint32(v >> (16 * j))
+			if j == 3 {
+				g = w
+			}
+			if vs := x.at(g); vs != nil {
+				return len(text) - len(b) + 2*j, vs
+			}
+		}
+	}
+	for ; len(b) >= 4; b = b[2:] {
+		if vs := x.at(Of(b)); vs != nil {
+			return len(text) - len(b), vs
+		}
+	}
+	return -1, nil
+}
+
+// at gives the values of a gram.
+func (x *Index) at(g uint32) []int32 {
+	for slot := (g * hashMul >> 8) & x.mask; x.keys[slot] != 0; slot = (slot + 1) & x.mask {
+		if x.keys[slot] == g {
+			return x.values[x.spans[slot][0]:x.spans[slot][1]]
+		}
+	}
+	return nil
+}
+
+//go:embed common.bin
+var commonGrams []byte // four bytes each, the most common first
+
+// Share gives, roughly, the share of places of texts and programs that have a
+// gram: by Zipf's law for the 6,144 most common ones, which TestCommon counts; 0
+// for all others.
+func Share(g uint32) float64 { return common()[g] }
+
+var common = sync.OnceValue(func() map[uint32]float64 {
+	out := make(map[uint32]float64, len(commonGrams)/4)
+	for i := 0; i+4 <= len(commonGrams); i += 4 {
+		out[Of(commonGrams[i:])] = 0.1 / float64(i/4+16)
+	}
+	return out
+})
