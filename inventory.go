@@ -186,6 +186,17 @@ const (
 	GapAdvisory    = "advisory"    // what is known does not cover it
 )
 
+// A FileHash names the content of a file that something may run: a program, a
+// library, a script, an archive. It is kept, so that tomorrow's list of malware
+// finds today's file without reading it again.
+type FileHash struct {
+	Path   string `json:"path"` // relative, clean; inside archives "a.zip!/b"
+	Size   int64  `json:"size"` // bytes
+	SHA256 []byte `json:"sha256"`
+	SHA1   []byte `json:"sha1,omitempty"` // nil when nobody asked for it
+	MD5    []byte `json:"md5,omitempty"`  // nil when nobody asked for it
+}
+
 // A Stat is what is known of a file before it is read.
 type Stat struct {
 	Size int64       // bytes

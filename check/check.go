@@ -28,3 +28,10 @@ type ImageCheck interface {
 	// Image gives the findings of the configuration of a.
 	Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Finding, error)
 }
+
+// A Hasher is a Check that takes the digests of what it looks at.
+type Hasher interface {
+	// Inspect does what Check does, and hands the digests of f, if it is a file
+	// that something may run, and of such files inside it to sum.
+	Inspect(ctx context.Context, f *bulwark.File, sum func(bulwark.FileHash)) ([]bulwark.Finding, error)
+}

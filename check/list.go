@@ -28,10 +28,13 @@ type Options struct {
 	Secrets bool // keys, tokens, passwords
 	Images  bool // dangerous settings of images
 	Malware bool // programs that do harm
+
+	Rules     [][]byte // further files of rules for malware; see malware.New, which has accepted them
+	MD5, SHA1 bool     // digests that a Hasher gives beside SHA-256
 }
 
 // All wants every check.
-func All() Options { return Options{true, true, true} }
+func All() Options { return Options{Secrets: true, Images: true, Malware: true} }
 
 // Load gives the checks that are asked for. The rules of secrets serve Redacted
 // in any case.
@@ -44,7 +47,7 @@ func Load(o Options) *Set {
 	}{
 		{o.Secrets, lazy{"secret", []bulwark.Class{bulwark.ClassSecret}, func() Check { return s.secret() }}},
 		{o.Images, lazy{"image", []bulwark.Class{bulwark.ClassMisconfiguration, bulwark.ClassCompliance, bulwark.ClassSecret}, later(image.New)}},
-		{o.Malware, lazy{"malware", []bulwark.Class{bulwark.ClassMalware}, later(func() (*malware.Check, error) { return malware.New(malware.Options{}) })}},
+		{o.Malware, lazy{"malware", []bulwark.Class{bulwark.ClassMalware}, later(o.malware)}},
 	} {
 		if c.wanted {
 			s.Checks = append(s.Checks, c.check)
@@ -53,8 +56,13 @@ func Load(o Options) *Set {
 	return s
 }
 
+func (o Options) malware() (*malware.Check, error) {
+	return malware.New(malware.Options{Rules: o.Rules, MD5: o.MD5, SHA1: o.SHA1})
+}
+
 // once makes a check when it is first needed. Its rules are part of the program
-// and tested with it: that they cannot be read is a fault of the build.
+// and tested with it, or were accepted before: that they cannot be read is a fault
+// of the program.
 func once[T any](make func() (T, error)) func() T {
 	return sync.OnceValue(func() T {
 		c, err := make()
@@ -83,6 +91,15 @@ func (l lazy) Rules() []bulwark.Rule                   { return l.get().Rules() 
 
 func (l lazy) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, error) {
 	return l.get().Check(ctx, f)
+}
+
+// Inspect gives digests, too, if the check is a Hasher.
+func (l lazy) Inspect(ctx context.Context, f *bulwark.File, sum func(bulwark.FileHash)) ([]bulwark.Finding, error) {
+	c := l.get()
+	if h, ok := c.(Hasher); ok {
+		return h.Inspect(ctx, f, sum)
+	}
+	return c.Check(ctx, f)
 }
 
 // WantsHead passes on what the check may refuse by a file's first bytes.
