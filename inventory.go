@@ -190,11 +190,11 @@ const (
 // library, a script, an archive. It is kept, so that tomorrow's list of malware
 // finds today's file without reading it again.
 type FileHash struct {
-	Path   string `json:"path"` // relative, clean; inside archives "a.zip!/b"
-	Size   int64  `json:"size"` // bytes
-	SHA256 []byte `json:"sha256"`
-	SHA1   []byte `json:"sha1,omitempty"` // nil when nobody asked for it
-	MD5    []byte `json:"md5,omitempty"`  // nil when nobody asked for it
+	Path   string `json:"path"`             // relative, clean; inside archives "a.zip!/b"
+	Size   int64  `json:"size"`             // bytes
+	SHA256 []byte `json:"sha256,omitempty"` // nil when it was not taken: of a shared library of more than 1 MiB
+	SHA1   []byte `json:"sha1,omitempty"`   // nil when nobody asked for it
+	MD5    []byte `json:"md5,omitempty"`    // nil when nobody asked for it
 }
 
 // A Stat is what is known of a file before it is read.

@@ -23,11 +23,12 @@ import (
 // hostile bytes. A main that uses this package hands it to [Child].
 const ChildArg = "__parse"
 
-// Files that a child inherits, in order: kept databases, the status page, then
-// one spill file for each lane.
+// Files that a child inherits, in order: kept databases, the status page, rules,
+// then one spill file for each lane.
 const (
 	fileKept = iota
 	fileStatus
+	fileRules
 	fileSpill
 )
 
@@ -69,7 +70,8 @@ type child struct {
 type laneParser struct {
 	parser
 	jobs    chan *layerCommand
-	started atomic.Int64 // UnixNano of the file under the parser; 0 is none
+	answers chan struct{} // the daemon was asked; closed when nothing more comes
+	started atomic.Int64  // UnixNano of the file under the parser; 0 is none
 	path    atomic.Pointer[string]
 }
 
@@ -97,7 +99,7 @@ func (a *answers) put(ans *answer) int {
 	if err := a.enc.Encode(ans); err != nil {
 		os.Exit(1)
 	}
-	if ans.Done != nil || ans.Hello != nil || ans.Hung != "" {
+	if ans.Done != nil || ans.Hello != nil || ans.Hung != "" || ans.Ask != nil {
 		if a.w.Flush() != nil {
 			os.Exit(1)
 		}
@@ -118,6 +120,7 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 	defer func() {
 		for _, l := range c.lanes {
 			close(l.jobs)
+			close(l.answers)
 		}
 	}()
 	for {
@@ -135,6 +138,12 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 			}
 		case cmd.Layer != nil && cmd.Layer.Lane >= 0 && cmd.Layer.Lane < len(c.lanes):
 			c.lanes[cmd.Layer.Lane].jobs <- cmd.Layer
+		case cmd.Told != nil && cmd.Told.Lane >= 0 && cmd.Told.Lane < len(c.lanes):
+			select {
+			case c.lanes[cmd.Told.Lane].answers <- struct{}{}:
+			default:
+				return errors.New("parse: told what was not asked")
+			}
 		case cmd.Merge != nil && len(c.lanes) > 0:
 			if cmd.Merge.Last { // the first merge comes when all layers have been read
 				for _, l := range c.lanes {
@@ -154,17 +163,32 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 }
 
 func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) error {
+	off := int64(0)
+	for _, size := range s.Rules {
+		b := make([]byte, size)
+		if _, err := c.inherited.Files[fileRules].ReadAt(b, off); err != nil {
+			return fmt.Errorf("parse: rules: %w", err)
+		}
+		s.Plan.rules, off = append(s.Plan.rules, b), off+size
+	}
 	set := s.Plan.parsers(s.Kind)
 	c.free.Store(s.Kept)
 	lim := s.Plan.Limits.Or(limit.Default())
 	status := c.inherited.Files[fileStatus]
 	for i, r := range c.inherited.Lanes {
-		l := &laneParser{jobs: make(chan *layerCommand, 1)}
+		l := &laneParser{jobs: make(chan *layerCommand, 1), answers: make(chan struct{}, 1)}
 		l.parser = parser{
 			parsers: set, lim: lim,
 			spill: c.inherited.Files[fileSpill+i], kept: c.inherited.Files[fileKept], free: &c.free,
 			emit: func(a *answer) int { a.Lane = i; return c.out.put(a) },
 			at:   func(path string) { l.looking(status, i, path) },
+			asks: s.Plan.Clamd != "",
+			told: func() error {
+				if _, ok := <-l.answers; !ok {
+					return errors.New("the scan has ended")
+				}
+				return nil
+			},
 		}
 		c.lanes = append(c.lanes, l)
 		wg.Go(func() {

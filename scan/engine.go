@@ -40,6 +40,8 @@ type engine struct {
 	kept    *os.File // content of package databases, shared with the child
 	keptEnd int64
 	status  *os.File
+	rules   *os.File // the plan's, one file after another
+	daemon  *daemon  // nil asks none
 	spills  []*os.File
 	child   *session
 
@@ -61,6 +63,14 @@ func newEngine(kind bulwark.Kind, p plan, lanes int, tmp, exec string) (*engine,
 	}
 	if e.status, err = scratch(tmp); err != nil {
 		return nil, errors.Join(err, e.close())
+	}
+	if e.rules, err = scratch(tmp); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	for _, b := range p.rules {
+		if _, err := e.rules.Write(b); err != nil {
+			return nil, errors.Join(fmt.Errorf("write rules: %w", err), e.close())
+		}
 	}
 	for range lanes {
 		f, err := scratch(tmp)
@@ -95,7 +105,7 @@ func (e *engine) close() error {
 	if e.child != nil {
 		err = e.stop()
 	}
-	for _, f := range append([]*os.File{e.kept, e.status}, e.spills...) {
+	for _, f := range append([]*os.File{e.kept, e.status, e.rules}, e.spills...) {
 		if f != nil {
 			f.Close()
 		}
@@ -157,7 +167,7 @@ func (e *engine) start(ctx context.Context) error {
 	// What a child that died had written behind the known end is overwritten.
 	c, err := sandbox.Start(ctx, sandbox.Options{
 		Path: e.exec, Args: []string{ChildArg}, Lanes: e.lanes,
-		Files: append([]*os.File{e.kept, e.status}, e.spills...),
+		Files: append([]*os.File{e.kept, e.status, e.rules}, e.spills...),
 		Soft:  softMemory,
 	})
 	if err != nil {
@@ -171,7 +181,11 @@ func (e *engine) start(ctx context.Context) error {
 	s.asked.Store(true)
 	go s.demux()
 	e.child = s
-	if err := s.send(command{Start: &startCommand{Kind: e.kind, Plan: e.plan, Kept: e.keptEnd}}); err != nil {
+	begin := startCommand{Kind: e.kind, Plan: e.plan, Kept: e.keptEnd}
+	for _, b := range e.plan.rules {
+		begin.Rules = append(begin.Rules, int64(len(b)))
+	}
+	if err := s.send(command{Start: &begin}); err != nil {
 		return e.died(ctx)
 	}
 	select {
@@ -460,7 +474,15 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 					collected <- true
 					return
 				}
-				if err := j.rec.add(a, budget); err != nil {
+				var err error
+				if a.Ask != nil {
+					if err = e.ask(ctx, lane, a.Ask, j.rec); err == nil {
+						err = s.send(command{Told: &toldCommand{lane}})
+					}
+				} else {
+					err = j.rec.add(a, budget)
+				}
+				if err != nil {
 					s.abort()
 					<-s.gone
 					collected <- false

@@ -27,12 +27,16 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 	var wg sync.WaitGroup
 	for lane := range min(e.lanes, len(jobs)) {
 		wg.Go(func() {
-			p := &parser{parsers: set, lim: lim, spill: e.spills[lane], kept: e.kept, free: &free, at: func(string) {}}
+			p := &parser{parsers: set, lim: lim, spill: e.spills[lane], kept: e.kept, free: &free, at: func(string) {}, asks: e.daemon != nil, told: func() error { return nil }}
 			for j := range queue {
 				j.rec, j.err = &record{}, nil
 				p.emit = func(a *answer) int {
 					if a.Done != nil {
 						j.rec.finish(a.Done)
+						return 0
+					}
+					if a.Ask != nil {
+						_ = e.ask(ctx, lane, a.Ask, j.rec)
 						return 0
 					}
 					// A parser in this process stays within its limits.

@@ -23,6 +23,7 @@ type counts struct {
 	Packages int `json:"packages"`
 	Findings int `json:"findings"`
 	Marks    int `json:"marks,omitempty"` // bytes
+	Files    int `json:"files,omitempty"` // bytes
 }
 
 // Bounds on what is believed of a kept file, which another process wrote.

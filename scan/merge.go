@@ -334,13 +334,18 @@ func together(pkgs []bulwark.Package) []bulwark.Package {
 	return out
 }
 
-// findings gathers what the checks found in all layers. What a later layer
-// covers is still in the image, and says so.
+// findings gathers what the checks found in all layers.
 func (s *stack) findings() []bulwark.Finding {
+	return s.gather(func(i int) []bulwark.Finding { return s.records[i].Findings })
+}
+
+// gather makes one list of what was found in each layer. What a later layer
+// covers is still in the image, and says so.
+func (s *stack) gather(of func(layer int) []bulwark.Finding) []bulwark.Finding {
 	byID := map[string]int{}
 	var out []bulwark.Finding
-	for i, rec := range s.records {
-		for _, f := range rec.Findings {
+	for i := range s.records {
+		for _, f := range of(i) {
 			f.Evidence = slices.Clone(f.Evidence)
 			for k := range f.Evidence {
 				ev := &f.Evidence[k]

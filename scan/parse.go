@@ -36,6 +36,8 @@ type parser struct {
 	free  *atomic.Int64 // first free offset of kept
 	at    func(path string)
 	emit  func(*answer) int // gives the bytes that the answer takes
+	asks  bool              // a daemon is asked about what the check for malware looks at
+	told  func() error      // waits until it was asked about the file in spill
 
 	ctx     context.Context
 	buf     []byte
@@ -47,10 +49,16 @@ type parser struct {
 	looked  map[string]bool   // files of this layer that extractors looked into
 	seen    map[string]bool   // files that gave something in this layer
 	skip    []string
-	results int // packages, findings and paths so far
-	spent   int // bytes of answers so far
-	gaps    int // told so far
-	hidden  int // gaps not told one by one, and whether one of them hides packages
+	results int    // packages, findings and paths so far
+	spent   int    // bytes of answers so far
+	files   []byte // digests that are not emitted yet
+	path    string // of the last of them
+	hashed  int    // files so far
+	hashes  int    // bytes of digests emitted so far
+	lost    int    // files whose digests are not kept
+	asked   int    // files that the daemon was to be asked about
+	gaps    int    // told so far
+	hidden  int    // gaps not told one by one, and whether one of them hides packages
 	hides   bool
 	keptLen int64
 	wantE   []extract.Extractor
@@ -77,6 +85,7 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 	})
 	p.dirs.close()
 	p.flushMarks()
+	p.flushFiles()
 	p.summary()
 	d := &done{Entries: stats.Entries, Content: p.content, Size: stats.Size, DiffID: stats.DiffID, Plain: stats.Whole && stats.Format == "tar"}
 	if err != nil {
@@ -89,6 +98,7 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 // restart forgets what was counted for the last command.
 func (p *parser) restart() {
 	p.results, p.spent, p.gaps, p.hidden, p.hides = 0, 0, 0, 0, false
+	p.files, p.path, p.hashed, p.hashes, p.lost, p.asked = p.files[:0], "", 0, 0, 0, 0
 }
 
 // maxGaps is how many gaps of one layer are told one by one; the rest are
@@ -501,6 +511,10 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 	for _, c := range p.wantC {
 		p.guard(e.Path, c.Name(), false, func(ctx context.Context) error { return p.check(ctx, c, f) })
 	}
+	if p.asks && slices.ContainsFunc(p.wantC, func(c check.Check) bool { return c.Name() == "malware" }) {
+		p.at("") // it is the parent that takes the time
+		p.ask(f)
+	}
 	return p.ctx.Err()
 }
 
@@ -632,7 +646,13 @@ func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.Fi
 }
 
 func (p *parser) check(ctx context.Context, c check.Check, f *bulwark.File) error {
-	found, err := c.Check(ctx, f)
+	var found []bulwark.Finding
+	var err error
+	if h, ok := c.(check.Hasher); ok {
+		found, err = h.Inspect(ctx, f, p.digest)
+	} else {
+		found, err = c.Check(ctx, f)
+	}
 	for i := range found {
 		if !p.tell(&answer{Finding: &found[i]}) {
 			break

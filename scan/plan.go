@@ -3,9 +3,13 @@
 package scan
 
 import (
+	"cmp"
+	"crypto/md5"  //nolint:gosec // lists of malware know files by it
+	"crypto/sha1" //nolint:gosec // as above
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/check"
@@ -21,6 +25,41 @@ type plan struct {
 	Config   bool         `json:"config"`
 	Malware  bool         `json:"malware"`
 	Limits   limit.Limits `json:"limits"`
+
+	Rules string `json:"rules,omitempty"` // digest of further rules for malware
+	MD5   bool   `json:"md5,omitempty"`   // digests beside SHA-256
+	SHA1  bool   `json:"sha1,omitempty"`
+	Clamd string `json:"clamd,omitempty"` // version of the daemon that is asked, and of its signatures; "" asks none
+
+	rules [][]byte // not sent in commands: the child reads them from a file
+}
+
+// plan gives what the scanner looks for.
+func (s *Scanner) plan() plan {
+	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
+	if !s.Malware {
+		return p
+	}
+	if s.Hashes != nil {
+		p.MD5, p.SHA1 = s.Hashes.Has(md5.Size), s.Hashes.Has(sha1.Size)
+	}
+	if s.Clamd != nil {
+		p.Clamd = cmp.Or(s.Daemon, "unknown")
+	}
+	if p.rules = s.Rules; len(p.rules) > 0 {
+		h := sha256.New()
+		for _, b := range p.rules {
+			fmt.Fprintf(h, "%d\n", len(b))
+			h.Write(b)
+		}
+		p.Rules = hex.EncodeToString(h.Sum(nil))
+	}
+	return p
+}
+
+// store gives where the records of layers are kept.
+func (s *Scanner) store(kind bulwark.Kind, set *parsers) recordStore {
+	return recordStore{s.Cache, s.plan().key(kind, cmp.Or(s.Build, s.Tool.Version), set)}
 }
 
 // parsers are the leaves that a plan asks for.
@@ -38,7 +77,10 @@ func (p plan) parsers(kind bulwark.Kind) parsers {
 		out.databases = extract.Databases(kind)
 	}
 	files := kind != bulwark.KindSBOM
-	out.set = check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware})
+	out.set = check.Load(check.Options{
+		Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware,
+		Rules: p.rules, MD5: p.MD5, SHA1: p.SHA1,
+	})
 	out.checks = out.set.Checks
 	return out
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "4"
+const recordVersion = "5"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.
@@ -32,6 +32,7 @@ type record struct {
 	OS        *bulwark.OS       `json:"os,omitempty"` // of a bill of materials
 	Packages  []bulwark.Package `json:"-"`
 	Findings  []bulwark.Finding `json:"-"`
+	Files     []byte            `json:"-"` // digests of what something may run, see appendFile; nil when they were not asked for
 	Gaps      []bulwark.Gap     `json:"gaps,omitempty"`
 	Kept      []keptFile        `json:"kept,omitempty"` // offsets in the file of kept content
 	Links     []keptLink        `json:"links,omitempty"`
@@ -42,6 +43,8 @@ type record struct {
 
 	size    int  // bytes of the answers taken in
 	answers int  // how many
+	asked   int  // files that the daemon was to be asked about
+	unasked int  // of them, those that it was not asked about any more
 	plain   bool // the blob is not compressed: its digest is the diff ID
 
 	marks  []mark // sorted
@@ -52,13 +55,16 @@ type record struct {
 // add takes in one answer of the child. More than a child within its limits could
 // say is an error.
 func (r *record) add(a *answer, lim limit.Limits) error {
-	if a.Marks == nil {
+	if a.Marks == nil && a.Files == nil {
 		r.size += a.size
 		r.answers++
 	}
 	// Each mark is an entry or its directory. A child stays below half of the rest.
 	if r.size > 2*maxAnswers || r.answers > lim.Results+2*maxGaps+100 || len(r.Marks)/len(mark{}) > 2*lim.Entries+markBlock {
 		return fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
+	}
+	if len(r.Files)+len(a.Files) > 2*maxHashed {
+		return fmt.Errorf("the parser's answers: digests: %w", bulwark.ErrTooLarge)
 	}
 	if k := a.Kept; k != nil && (k.Off < 0 || k.Size < 0 || k.Size > lim.Kept || k.Off > maxKept-k.Size) {
 		return errors.New("the parser's answers: a kept file outside the file of kept files")
@@ -75,6 +81,8 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.Kept = append(r.Kept, *a.Kept)
 	case a.Link != nil:
 		r.Links = append(r.Links, *a.Link)
+	case a.Files != nil:
+		r.Files = append(r.Files, a.Files...)
 	case a.OS != nil:
 		r.OS = a.OS
 	case a.Again != "":
@@ -105,8 +113,12 @@ func compact(p *bulwark.Package) {
 func (r *record) finish(d *done) {
 	// The spare room of slices that grew adds up over many layers.
 	r.Packages, r.Findings, r.Marks = slices.Clone(r.Packages), slices.Clone(r.Findings), bytes.Clone(r.Marks)
+	r.Files = bytes.Clone(r.Files)
 	r.DiffID, r.Entries, r.Size, r.plain = bulwark.Digest(d.DiffID), d.Entries, d.Size, d.Plain
 	r.Content = d.Content
+	if r.unasked > 0 {
+		r.Gaps = append(r.Gaps, bulwark.Gap{Kind: bulwark.GapUnreadable, Detail: fmt.Sprintf("the ClamAV daemon does not answer any more: it was not asked about %d files", r.unasked)})
+	}
 }
 
 // maxKept bounds the file of kept content of all layers, bytes.
@@ -204,9 +216,10 @@ func (s recordStore) key(diffID bulwark.Digest) string {
 // merely claims the same diff ID. Uncompressed blobs prove the diff ID themselves.
 var errForeign = errors.New("kept for another blob")
 
-// get reads a layer's record; kept content goes to keep, which gives the offset
-// it was written to. Without a record it is an error.
-func (s recordStore) get(want bulwark.Layer, keep func(r io.Reader, size int64) (int64, error)) (*record, error) {
+// get reads a layer's record, the digests of its files only if they are asked
+// for; kept content goes to keep, which gives the offset it was written to.
+// Without a record it is an error.
+func (s recordStore) get(want bulwark.Layer, files bool, keep func(r io.Reader, size int64) (int64, error)) (*record, error) {
 	if want.DiffID == "" {
 		return nil, bulwark.ErrNotFound
 	}
@@ -215,14 +228,14 @@ func (s recordStore) get(want bulwark.Layer, keep func(r io.Reader, size int64) 
 		return nil, err
 	}
 	defer f.Close()
-	rec, err := readRecord(f, want, keep)
+	rec, err := readRecord(f, want, files, keep)
 	if err != nil && !errors.Is(err, errForeign) {
 		s.cache.Drop(s.key(want.DiffID))
 	}
 	return rec, err
 }
 
-func readRecord(f io.Reader, want bulwark.Layer, keep func(r io.Reader, size int64) (int64, error)) (*record, error) {
+func readRecord(f io.Reader, want bulwark.Layer, files bool, keep func(r io.Reader, size int64) (int64, error)) (*record, error) {
 	return readKept(f, func(br *bufio.Reader) (*record, error) {
 		var rec record
 		var n counts
@@ -243,6 +256,17 @@ func readRecord(f io.Reader, want bulwark.Layer, keep func(r io.Reader, size int
 			return nil, err
 		}
 		if rec.Findings, err = readList[bulwark.Finding](br, n.Findings); err != nil {
+			return nil, err
+		}
+		if n.Files < 0 || n.Files > 2*maxHashed {
+			return nil, bulwark.ErrTooLarge
+		}
+		if files {
+			rec.Files = make([]byte, n.Files)
+			if _, err := io.ReadFull(br, rec.Files); err != nil {
+				return nil, err
+			}
+		} else if _, err := br.Discard(n.Files); err != nil {
 			return nil, err
 		}
 		if n.Marks < 0 || n.Marks > maxMarks {
@@ -272,10 +296,13 @@ func (s recordStore) put(rec *record, kept io.ReaderAt) error {
 			enc := json.NewEncoder(w)
 			if err := errors.Join(
 				enc.Encode(rec),
-				enc.Encode(counts{len(rec.Packages), len(rec.Findings), len(rec.Marks)}),
+				enc.Encode(counts{Packages: len(rec.Packages), Findings: len(rec.Findings), Marks: len(rec.Marks), Files: len(rec.Files)}),
 				writeList(enc, rec.Packages),
 				writeList(enc, rec.Findings),
 			); err != nil {
+				return err
+			}
+			if _, err := w.Write(rec.Files); err != nil {
 				return err
 			}
 			if _, err := w.Write(rec.Marks); err != nil {

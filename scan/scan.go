@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-sec/bulwark/artifact"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/check/malware"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/policy"
@@ -41,10 +42,14 @@ type Scanner struct {
 	TempDir  string // for scratch files; "" is the system's
 	Exec     string // program that serves as parsing child with ChildArg; "" is this one
 
-	Secrets  bool // look for secrets
-	Config   bool // look for dangerous settings
-	Malware  bool // look for programs that do harm
-	Licenses bool // look for licences that ask for a decision
+	Secrets  bool           // look for secrets
+	Config   bool           // look for dangerous settings
+	Malware  bool           // look for programs that do harm
+	Rules    [][]byte       // further files of rules for them, which malware.New has accepted
+	Hashes   malware.Hashes // digests of known malware; nil is none
+	Clamd    *malware.Clamd // daemon that is asked, too; nil is none
+	Daemon   string         // what Clamd.Version said; it must be there when Clamd is
+	Licenses bool           // look for licences that ask for a decision
 	VEX      []attest.Document
 	Ignores  []policy.Ignore
 	Baseline *bulwark.Report
@@ -86,7 +91,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	}
 	defer tree.Close()
 
-	r, found, err := s.inventory(ctx, tree, &set)
+	r, found, known, err := s.inventory(ctx, tree, &set)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +99,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	if err != nil {
 		return nil, err
 	}
+	found, rules = slices.Concat(found, known), withRules(rules, known, &set)
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
@@ -120,7 +126,8 @@ func (s *Scanner) Rejudge(ctx context.Context, old *bulwark.Report) (*bulwark.Re
 			found = append(found, f)
 		}
 	}
-	err := s.judge(ctx, &r, found, old.Rules)
+	found, rules := s.recalled(&r, found, old.Rules)
+	err := s.judge(ctx, &r, found, rules)
 	return &r, err
 }
 
@@ -137,10 +144,6 @@ func (s *Scanner) tell(p Progress) {
 	}
 }
 
-func (s *Scanner) plan() plan {
-	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
-}
-
 func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {
 	o := s.Open
 	o.Wants = set.wants
@@ -148,23 +151,32 @@ func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwa
 }
 
 // inventory reads what tree holds: the part of the road that is a function of
-// content alone.
-func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parsers) (*bulwark.Report, []bulwark.Finding, error) {
-	r := &bulwark.Report{Schema: bulwark.ReportSchema, Artifact: tree.Artifact}
+// content alone, and, beside it, the files that the list of malware knows today.
+func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parsers) (r *bulwark.Report, found, known []bulwark.Finding, err error) {
+	r = &bulwark.Report{Schema: bulwark.ReportSchema, Artifact: tree.Artifact}
 	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), !s.InProcessUnsafe
 	p := s.plan()
-	planKey := p.key(tree.Artifact.Kind, cmp.Or(s.Build, s.Tool.Version), set)
+	records := s.store(tree.Artifact.Kind, set)
+	var lookup []bulwark.Gap
 	layers := make([]bulwark.Layer, len(tree.Layers))
 	for i, b := range tree.Layers {
 		layers[i] = b.Layer
 	}
-	key, cacheable := chainKey(planKey, layers)
+	key, cacheable := chainKey(records.plan, layers)
 	if cacheable {
-		if kept, err := getResult(s.Cache, key); err == nil {
+		kept, err := getResult(s.Cache, key)
+		if err == nil && s.hashes() != nil {
+			// Without the digests of a layer that one is read again.
+			var st *stack
+			if st, err = records.recall(layers); err == nil {
+				known, lookup = st.known(s.hashes())
+			}
+		}
+		if err == nil {
 			r.Inventory, r.Scan.Cached, r.Scan.Verified = kept.Inventory, len(layers), true
 			r.Inventory.Layers = described(kept.Layers, layers)
-			r.Inventory.Gaps = append(slices.Clone(tree.Gaps), r.Inventory.Gaps...)
-			return r, kept.Findings, nil
+			r.Inventory.Gaps = slices.Concat(tree.Gaps, r.Inventory.Gaps, lookup)
+			return r, kept.Findings, known, nil
 		}
 	}
 
@@ -174,21 +186,27 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	}
 	e, err := newEngine(tree.Artifact.Kind, p, max(1, min(lanes, len(tree.Layers))), s.TempDir, s.Exec)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	e.inProcess = s.InProcessUnsafe
+	if s.Clamd != nil && s.Malware {
+		e.daemon = &daemon{clamd: s.Clamd}
+	}
 	defer e.close()
 
-	st, err := s.layers(ctx, e, tree, recordStore{s.Cache, planKey}, r)
+	st, err := s.layers(ctx, e, tree, records, r)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	s.tell(Progress{Phase: "packages", Layers: len(st.layers), Done: len(st.layers), Cached: r.Scan.Cached, Bytes: e.read})
 	inv, found, err := st.inventory(ctx, e)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	inv.Layers = st.layers
+	if h := s.hashes(); h != nil {
+		known, lookup = st.known(h)
+	}
 	r.Scan.Verified = st.proven()
 	if cacheable && keepable(inv.Gaps) && r.Scan.Verified {
 		// A cache that cannot be written to slows the next run, nothing else.
@@ -200,7 +218,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	for _, part := range e.missing {
 		extra = append(extra, bulwark.Gap{Kind: bulwark.GapSandbox, Detail: part})
 	}
-	inv.Gaps = slices.Concat(tree.Gaps, r.Inventory.Gaps, inv.Gaps, extra)
+	inv.Gaps = slices.Concat(tree.Gaps, r.Inventory.Gaps, inv.Gaps, extra, lookup)
 	for _, b := range tree.Layers {
 		if b.Gaps == nil {
 			continue
@@ -219,7 +237,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	if err := s.Cache.Trim(ctx); err != nil && ctx.Err() == nil {
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: err.Error()})
 	}
-	return r, found, ctx.Err()
+	return r, found, known, ctx.Err()
 }
 
 // proven tells whether every layer's content was seen to have the diff ID that
@@ -272,7 +290,7 @@ func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, sto
 			continue
 		}
 		first[same(b.Layer)] = i
-		if rec, err := store.get(b.Layer, e.keep); err == nil {
+		if rec, err := store.get(b.Layer, s.hashes() != nil, e.keep); err == nil {
 			st.records[i] = rec
 			r.Scan.Cached++
 			progress.Done, progress.Cached = progress.Done+1, r.Scan.Cached
@@ -303,6 +321,9 @@ func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, sto
 			if err := store.put(j.rec, e.kept); err != nil {
 				r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Layer: want.DiffID, Detail: "not kept for the next scan: " + err.Error()})
 			}
+		}
+		if s.hashes() == nil {
+			j.rec.Files = nil // they are kept for a later scan
 		}
 		progress.Done++
 		progress.Bytes += j.blob.Blob

@@ -12,6 +12,7 @@ type command struct {
 	Start *startCommand `json:"start,omitempty"`
 	Layer *layerCommand `json:"layer,omitempty"`
 	Merge *mergeCommand `json:"merge,omitempty"`
+	Told  *toldCommand  `json:"told,omitempty"`
 }
 
 // startCommand is the first command.
@@ -19,12 +20,20 @@ type startCommand struct {
 	Kind bulwark.Kind `json:"kind"`
 	Plan plan         `json:"plan"`
 	Kept int64        `json:"kept"` // offset in the file of kept databases from which on it is free
+
+	Rules []int64 `json:"rules,omitempty"` // bytes of each file of rules, one after another in the file of rules
 }
 
 // layerCommand announces that a stream will come on a lane.
 type layerCommand struct {
 	Lane int      `json:"lane"`
 	Skip []string `json:"skip,omitempty"` // files that a parser died of before
+}
+
+// toldCommand says that the daemon has been asked about the file that waits in a
+// lane's spill file.
+type toldCommand struct {
+	Lane int `json:"lane"`
 }
 
 // mergeCommand asks for the packages of a merged state of package databases.
@@ -56,6 +65,8 @@ type answer struct {
 	Package   *bulwark.Package  `json:"package,omitempty"`
 	Finding   *bulwark.Finding  `json:"finding,omitempty"`
 	Gap       *bulwark.Gap      `json:"gap,omitempty"`
+	Files     []byte            `json:"files,omitempty"` // see appendFile
+	Ask       *keptFile         `json:"ask,omitempty"`   // the lane waits until the daemon was asked about this file in its spill file
 	Kept      *keptFile         `json:"kept,omitempty"`
 	Link      *keptLink         `json:"link,omitempty"`
 	Again     string            `json:"again,omitempty"` // a path came a second time: its first content is void
@@ -91,4 +102,6 @@ const (
 	maxLine    = 8 << 20
 	maxAnswers = 64 << 20 // bytes of answers about one layer, without marks
 	markBlock  = 96 << 10 // bytes
+	maxFiles   = 200_000  // digests of one layer, and files that a daemon is asked about
+	maxHashed  = 32 << 20 // bytes of digests and paths of one layer
 )

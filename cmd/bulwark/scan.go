@@ -31,6 +31,7 @@ import (
 type scanFlags struct {
 	place
 	outputs
+	malwareFlags
 	failOn, severity       string
 	ignoreUnfixed, onlyNew bool
 	baseline               string
@@ -77,7 +78,8 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.BoolVar(&o.offline, "offline", false, "do not use the network")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "end the scan after this time; 0 is never")
 	f.StringVar(&o.secrets, "secrets", "auto", "look for secrets: on, off, auto (all but hosts, whose caches and sources would take minutes)")
-	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts)")
+	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts, unless a list, rules or a daemon are named)")
+	o.malwareFlags.add(f)
 	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
@@ -200,7 +202,7 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
 		return nil, nil, err
 	}
-	if s.Malware, err = choice("malware", o.malware, kind != bulwark.KindHost); err != nil {
+	if s.Malware, err = choice("malware", o.malware, kind != bulwark.KindHost || o.malwareFlags.given()); err != nil {
 		return nil, nil, err
 	}
 	if s.Gate, err = gate(o); err != nil {
@@ -236,10 +238,18 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		fmt.Fprintf(p.stderr, "bulwark: nothing is kept for the next scan: %v\n", err)
 	}
 	s.Images = p.images(o.place)
+	lists := func() {}
+	if s.Malware {
+		if lists, err = o.malwareFlags.set(ctx, s); err != nil {
+			lists()
+			return nil, nil, err
+		}
+	}
 	if s.DB, err = p.database(ctx, o.place); err != nil {
+		lists()
 		return nil, nil, err
 	}
-	return s, func() { s.DB.Close() }, nil
+	return s, func() { s.DB.Close(); lists() }, nil
 }
 
 // choice reads a flag that is on, off, or left to what is usual.
