@@ -71,6 +71,25 @@ var takenOver = map[string]func(in io.Reader, out io.Writer){
 		fmt.Fprintf(out, `{"lane":0,"done":{"diffId":%q}}`+"\n", digest(nil))
 		io.Copy(io.Discard, in)
 	},
+	"child-that-asks-the-daemon-unasked": func(in io.Reader, out io.Writer) {
+		helloThenLayer(in, out)
+		fmt.Fprintln(out, `{"lane":0,"ask":{"path":"../../canary/secret","off":0,"size":100}}`)
+		io.Copy(io.Discard, in)
+	},
+	"child-of-garbled-digests": func(in io.Reader, out io.Writer) {
+		helloThenLayer(in, out)
+		fmt.Fprintln(out, `{"lane":0,"files":"/////////////w=="}`)
+		fmt.Fprintln(out, `{"lane":0,"done":{}}`)
+		io.Copy(io.Discard, in)
+	},
+	"child-of-endless-digests": func(in io.Reader, out io.Writer) {
+		helloThenLayer(in, out)
+		for line := []byte(`{"lane":0,"files":"` + strings.Repeat("A", 1<<20) + `"}` + "\n"); ; {
+			if _, err := out.Write(line); err != nil {
+				return
+			}
+		}
+	},
 	"child-that-dies-at-once": func(io.Reader, io.Writer) {},
 	"child-that-paints-the-terminal": func(in io.Reader, out io.Writer) {
 		helloThenLayer(in, out)
@@ -78,6 +97,12 @@ var takenOver = map[string]func(in io.Reader, out io.Writer){
 		os.Exit(2)
 	},
 }
+
+// noHashes is a list that knows nothing.
+type noHashes struct{}
+
+func (noHashes) Has(int) bool                       { return true }
+func (noHashes) Find([]byte, int64) (string, error) { return "", nil }
 
 // asked reads one command.
 func asked(in io.Reader) string {
@@ -126,6 +151,14 @@ func childExhibits() []exhibit {
 	add(exhibit{name: "child-that-answers-another-lane", gap: gap{detail: "not asked", hides: true}})
 	add(exhibit{name: "child-that-keeps-files-outside", gap: gap{detail: "the layer was not read", hides: true}})
 	add(exhibit{name: "child-of-another-diff-ID", refused: "diff ID"})
+	add(exhibit{name: "child-that-asks-the-daemon-unasked", gap: gap{detail: "the layer was not read", hides: true}})
+	add(exhibit{name: "child-of-endless-digests", gap: gap{detail: "the layer was not read", hides: true}})
+	add(exhibit{name: "child-of-garbled-digests", gap: gap{detail: "malformed digests"}})
+	listed := all[len(all)-1].scan
+	all[len(all)-1].scan = func(ctx context.Context, s scan.Scanner, r *room, target string) (*bulwark.Report, error) {
+		s.Malware, s.Hashes = true, noHashes{}
+		return listed(ctx, s, r, target)
+	}
 	add(exhibit{name: "child-that-dies-at-once", refused: "parser",
 		bug: "engine.died wraps a nil error in errDied when the child ended with code 0: its Error panics"})
 	add(exhibit{name: "child-that-paints-the-terminal", gap: gap{detail: "the layer was not read", hides: true}})

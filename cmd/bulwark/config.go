@@ -28,6 +28,10 @@ const configLimit = 1 << 20
 // notConfigurable are flags that only make sense on a command line.
 var notConfigurable = []string{"help", "version", "origin", "output", "format"}
 
+// personal are settings that a project's file may not make: whoever is scanned
+// would say where the files go.
+var personal = []string{"clamd"}
+
 // envName gives the environment variable of a flag: "fail-on" is BULWARK_FAIL_ON.
 func envName(flag string) string {
 	return "BULWARK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
@@ -55,6 +59,9 @@ func (p *program) configure(flags *pflag.FlagSet) (map[string]string, error) {
 			return nil, err
 		}
 		for k, v := range read {
+			if file == configFile && slices.Contains(personal, k) {
+				return nil, &bulwark.Hint{Err: fmt.Errorf("%s: %q may not be set by a project's file: %w", v.origin, k, bulwark.ErrUsage), Next: "set it by the flag, " + envName(k) + ", or in your own bulwark/config.yaml"}
+			}
 			settings[k] = v
 		}
 	}

@@ -73,6 +73,8 @@ func runStory() int {
 //	corrupt FILE         change one byte in the middle of FILE
 //	damage DIR           the same to the largest file below DIR
 //	key FILE             make a private key that nobody has
+//	clamd SOCKET …       start a ClamAV daemon, see startClamd
+//	digest HASH FILE OUT write FILE's digest in hexadecimal to OUT
 //
 // A story finds the files of testdata/world/world.txtar below $WORLD.
 func TestStories(t *testing.T) {
@@ -93,6 +95,8 @@ func TestStories(t *testing.T) {
 			"corrupt":   corrupt,
 			"damage":    damage,
 			"key":       makeKey,
+			"clamd":     startClamd,
+			"digest":    digestOf,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
