@@ -22,6 +22,7 @@ import (
 	"github.com/bulwark-sec/bulwark/check"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
+	"github.com/bulwark-sec/bulwark/internal/sandbox"
 	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/store"
 )
@@ -151,7 +152,7 @@ func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwa
 // content alone.
 func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parsers) (*bulwark.Report, []bulwark.Finding, error) {
 	r := &bulwark.Report{Schema: bulwark.ReportSchema, Artifact: tree.Artifact}
-	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), !s.InProcessUnsafe
+	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), sandbox.Supported && !s.InProcessUnsafe
 	p := s.plan()
 	planKey := p.key(tree.Artifact.Kind, cmp.Or(s.Build, s.Tool.Version), set)
 	layers := make([]bulwark.Layer, len(tree.Layers))
@@ -176,7 +177,9 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	if err != nil {
 		return nil, nil, err
 	}
-	e.inProcess = s.InProcessUnsafe
+	if e.inProcess = s.InProcessUnsafe || !sandbox.Supported; !sandbox.Supported {
+		e.missing = []string{unsandboxed}
+	}
 	defer e.close()
 
 	st, err := s.layers(ctx, e, tree, recordStore{s.Cache, planKey}, r)
@@ -252,6 +255,9 @@ func described(kept, now []bulwark.Layer) []bulwark.Layer {
 	}
 	return out
 }
+
+// unsandboxed says what a system without the wall lacks.
+const unsandboxed = "not sandboxed on this system (" + runtime.GOOS + "): files were parsed by this process with its rights, and nothing but the parsers' own limits bounds them; scan what you do not trust on Linux"
 
 // readAgain is how often a layer's source is opened again after an error.
 const readAgain = 3
