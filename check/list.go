@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/check/image"
 	"github.com/bulwark-sec/bulwark/check/license"
+	"github.com/bulwark-sec/bulwark/check/lifecycle"
 	"github.com/bulwark-sec/bulwark/check/malware"
 	"github.com/bulwark-sec/bulwark/check/secret"
 )
@@ -97,6 +99,22 @@ func (l lazy) WantsHead(path string, head []byte) bool {
 // that say why. It is a function of the packages alone.
 func Licenses(pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
 	return license.Findings(pkgs, license.Options{}), license.Rules()
+}
+
+// Lifecycle gives what gets no security fixes any more, or soon none: runtimes
+// among the packages, and the distribution's release when its last day is known;
+// os is nil when it is not. The rules say why.
+func Lifecycle(pkgs []bulwark.Package, os *bulwark.OS, last, now time.Time) ([]bulwark.Finding, []bulwark.Rule) {
+	return append(lifecycle.OS(os, last, now), lifecycle.Findings(pkgs, now)...), lifecycle.Rules()
+}
+
+// Rules lists every rule that a finding may name, of all checks.
+func Rules() []bulwark.Rule {
+	out := slices.Concat(license.Rules(), lifecycle.Rules())
+	for _, c := range Load(All()).Checks {
+		out = append(out, c.Rules()...)
+	}
+	return out
 }
 
 // Image gives what the checks find in an image's configuration.

@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-sec/bulwark/artifact"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/extract"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/internal/sandbox"
@@ -395,10 +396,22 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	} else {
 		r.Database = bulwark.Database{AgeSeconds: -1}
 	}
+	rules = maps.Clone(rules)
+	if rules == nil {
+		rules = map[string]bulwark.Rule{}
+	}
+	if s.Config {
+		list, more := s.lifecycle(r)
+		r.Findings = append(slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool {
+			return slices.ContainsFunc(more, func(rule bulwark.Rule) bool { return rule.ID == f.Rule })
+		}), list...)
+		for _, rule := range more {
+			rules[rule.ID] = rule
+		}
+	}
 	if s.Licenses {
 		list, more := check.Licenses(r.Inventory.Packages)
 		r.Findings = append(slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return f.Class == bulwark.ClassLicense }), list...)
-		rules = maps.Clone(rules)
 		for _, rule := range more {
 			rules[rule.ID] = rule
 		}
@@ -425,6 +438,17 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	r.Decision = s.Gate.Decide(r)
 	s.show(r)
 	return nil
+}
+
+// lifecycle gives what gets no security fixes today, which is not kept: it
+// depends on the day.
+func (s *Scanner) lifecycle(r *bulwark.Report) ([]bulwark.Finding, []bulwark.Rule) {
+	os := r.Inventory.OS
+	last, ok := extract.SupportEnds(os)
+	if !ok {
+		os = nil
+	}
+	return check.Lifecycle(r.Inventory.Packages, os, last, s.now())
 }
 
 // gone gives the vulnerabilities that went with the packages that later layers
