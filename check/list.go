@@ -4,6 +4,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check/benchmark"
 	"github.com/bulwark-sec/bulwark/check/image"
 	"github.com/bulwark-sec/bulwark/check/license"
 	"github.com/bulwark-sec/bulwark/check/lifecycle"
@@ -30,10 +32,11 @@ type Options struct {
 	Secrets bool // keys, tokens, passwords
 	Images  bool // dangerous settings of images
 	Malware bool // programs that do harm
+	Builds  bool // dangerous instructions of build files
 }
 
 // All wants every check.
-func All() Options { return Options{true, true, true} }
+func All() Options { return Options{true, true, true, true} }
 
 // Load gives the checks that are asked for. The rules of secrets serve Redacted
 // in any case.
@@ -46,6 +49,7 @@ func Load(o Options) *Set {
 	}{
 		{o.Secrets, lazy{"secret", []bulwark.Class{bulwark.ClassSecret}, func() Check { return s.secret() }}},
 		{o.Images, lazy{"image", []bulwark.Class{bulwark.ClassMisconfiguration, bulwark.ClassCompliance, bulwark.ClassSecret}, later(image.New)}},
+		{o.Builds, lazy{"buildfile", []bulwark.Class{bulwark.ClassMisconfiguration}, later(image.NewBuild)}},
 		{o.Malware, lazy{"malware", []bulwark.Class{bulwark.ClassMalware}, later(func() (*malware.Check, error) { return malware.New(malware.Options{}) })}},
 	} {
 		if c.wanted {
@@ -106,6 +110,28 @@ func Licenses(pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
 // os is nil when it is not. The rules say why.
 func Lifecycle(pkgs []bulwark.Package, os *bulwark.OS, last, now time.Time) ([]bulwark.Finding, []bulwark.Rule) {
 	return append(lifecycle.OS(os, last, now), lifecycle.Findings(pkgs, now)...), lifecycle.Rules()
+}
+
+// Packages gives what is wrong with an image having these packages, and the
+// rules that say why.
+func Packages(a *bulwark.Artifact, pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
+	return image.Packages(a, pkgs), []bulwark.Rule{image.PackageRule()}
+}
+
+// A Looked says what was looked for; see [Benchmark].
+type Looked = benchmark.Looked
+
+// Benchmarks names the benchmarks that Benchmark knows.
+func Benchmarks() []string { return []string{benchmark.Name} }
+
+// Benchmark says of each recommendation of a benchmark whether the artifact of a
+// finished report follows it. It is [bulwark.ErrUsage] for a name that is not in
+// Benchmarks.
+func Benchmark(name string, r *bulwark.Report, l Looked) ([]bulwark.Control, error) {
+	if name != benchmark.Name {
+		return nil, fmt.Errorf("benchmark %q: %w", name, bulwark.ErrUsage)
+	}
+	return benchmark.Judge(r, l), nil
 }
 
 // Rules lists every rule that a finding may name, of all checks.

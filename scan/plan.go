@@ -38,7 +38,7 @@ func (p plan) parsers(kind bulwark.Kind) parsers {
 		out.databases = extract.Databases(kind)
 	}
 	files := kind != bulwark.KindSBOM
-	out.set = check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware})
+	out.set = check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware, Builds: p.Config && (kind == bulwark.KindDir || kind == bulwark.KindRepo)})
 	out.checks = out.set.Checks
 	return out
 }

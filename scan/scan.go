@@ -51,7 +51,10 @@ type Scanner struct {
 	Ignores  []policy.Ignore
 	Baseline *bulwark.Report
 	Gate     policy.Gate
-	Show     []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
+
+	Benchmark string // whose recommendations are judged, see check.Benchmarks; "" is none
+
+	Show []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
 
 	// Progress is told how far a scan has come; nil is nobody. It is called from
 	// several goroutines.
@@ -113,7 +116,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 // that is known about it is asked again.
 func (s *Scanner) Rejudge(ctx context.Context, old *bulwark.Report) (*bulwark.Report, error) {
 	r := *old
-	r.Tool, r.Created, r.Actions = s.Tool, s.now().UTC().Truncate(time.Second), nil
+	r.Tool, r.Created, r.Actions, r.Controls = s.Tool, s.now().UTC().Truncate(time.Second), nil, nil
 	r.Inventory.Gaps = slices.DeleteFunc(slices.Clone(r.Inventory.Gaps), func(g bulwark.Gap) bool { return g.Kind == bulwark.GapAdvisory })
 	var found []bulwark.Finding
 	for _, f := range old.Findings {
@@ -402,6 +405,8 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	}
 	if s.Config {
 		list, more := s.lifecycle(r)
+		found, rule := check.Packages(&r.Artifact, r.Inventory.Packages)
+		list, more = append(list, found...), append(more, rule...)
 		r.Findings = append(slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool {
 			return slices.ContainsFunc(more, func(rule bulwark.Rule) bool { return rule.ID == f.Rule })
 		}), list...)
@@ -429,6 +434,13 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	s.ancestry(r)
 	sortFindings(r.Findings)
 	var err error
+	if s.Benchmark != "" {
+		d := &r.Database
+		looked := check.Looked{Config: s.Config, Secrets: s.Secrets, Vulns: s.DB != nil && !d.Starter && !d.Stale && len(d.Uncovered) == 0}
+		if r.Controls, err = check.Benchmark(s.Benchmark, r, looked); err != nil {
+			return err
+		}
+	}
 	if r.Actions, err = s.DB.Plan(&r.Inventory, r.Findings, r.Advisories); err != nil {
 		return err
 	}
