@@ -33,10 +33,11 @@ type Options struct {
 	Images  bool // dangerous settings of images
 	Malware bool // programs that do harm
 	Builds  bool // dangerous instructions of build files
+	Texts   bool // texts of licences, for Conclude
 }
 
 // All wants every check.
-func All() Options { return Options{true, true, true, true} }
+func All() Options { return Options{true, true, true, true, true} }
 
 // Load gives the checks that are asked for. The rules of secrets serve Redacted
 // in any case.
@@ -50,6 +51,7 @@ func Load(o Options) *Set {
 		{o.Secrets, lazy{"secret", []bulwark.Class{bulwark.ClassSecret}, func() Check { return s.secret() }}},
 		{o.Images, lazy{"image", []bulwark.Class{bulwark.ClassMisconfiguration, bulwark.ClassCompliance, bulwark.ClassSecret}, later(image.New)}},
 		{o.Builds, lazy{"buildfile", []bulwark.Class{bulwark.ClassMisconfiguration}, later(image.NewBuild)}},
+		{o.Texts, lazy{"license", []bulwark.Class{bulwark.ClassLicense}, later(license.New)}},
 		{o.Malware, lazy{"malware", []bulwark.Class{bulwark.ClassMalware}, later(func() (*malware.Check, error) { return malware.New(malware.Options{}) })}},
 	} {
 		if c.wanted {
@@ -99,10 +101,13 @@ func (l lazy) WantsHead(path string, head []byte) bool {
 	return !ok || h.WantsHead(path, head)
 }
 
-// Licenses gives the packages whose licences ask for a decision, and the rules
-// that say why. It is a function of the packages alone.
-func Licenses(pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
-	return license.Findings(pkgs, license.Options{}), license.Rules()
+// Licenses gives packages that declare no licence one from the texts that lie
+// beside them, the findings about licences that ask for a decision, and the rules
+// that say why. texts are the findings about files of class license; packages are
+// changed in a copy.
+func Licenses(pkgs []bulwark.Package, texts []bulwark.Finding) ([]bulwark.Package, []bulwark.Finding, []bulwark.Rule) {
+	pkgs, rest := license.Conclude(pkgs, texts)
+	return pkgs, append(license.Findings(pkgs, license.Options{}), rest...), license.Rules()
 }
 
 // Lifecycle gives what gets no security fixes any more, or soon none: runtimes
@@ -136,7 +141,7 @@ func Benchmark(name string, r *bulwark.Report, l Looked) ([]bulwark.Control, err
 
 // Rules lists every rule that a finding may name, of all checks.
 func Rules() []bulwark.Rule {
-	out := slices.Concat(license.Rules(), lifecycle.Rules())
+	out := lifecycle.Rules()
 	for _, c := range Load(All()).Checks {
 		out = append(out, c.Rules()...)
 	}

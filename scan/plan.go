@@ -20,6 +20,7 @@ type plan struct {
 	Secrets  bool         `json:"secrets"`
 	Config   bool         `json:"config"`
 	Malware  bool         `json:"malware"`
+	Licenses bool         `json:"licenses,omitempty"`
 	Limits   limit.Limits `json:"limits"`
 }
 
@@ -38,7 +39,7 @@ func (p plan) parsers(kind bulwark.Kind) parsers {
 		out.databases = extract.Databases(kind)
 	}
 	files := kind != bulwark.KindSBOM
-	out.set = check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware, Builds: p.Config && (kind == bulwark.KindDir || kind == bulwark.KindRepo)})
+	out.set = check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware, Texts: files && p.Licenses, Builds: p.Config && (kind == bulwark.KindDir || kind == bulwark.KindRepo)})
 	out.checks = out.set.Checks
 	return out
 }

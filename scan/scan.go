@@ -13,6 +13,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -143,7 +144,7 @@ func (s *Scanner) tell(p Progress) {
 }
 
 func (s *Scanner) plan() plan {
-	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
+	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Licenses: s.Licenses, Limits: s.Limits.Or(limit.Default())}
 }
 
 func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {
@@ -415,8 +416,15 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 		}
 	}
 	if s.Licenses {
-		list, more := check.Licenses(r.Inventory.Packages)
-		r.Findings = append(slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return f.Class == bulwark.ClassLicense }), list...)
+		var texts []bulwark.Finding // the rest of the class is made anew
+		r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool {
+			if f.Class == bulwark.ClassLicense && !strings.HasPrefix(f.Subject, "pkg:") {
+				texts = append(texts, f)
+			}
+			return f.Class == bulwark.ClassLicense
+		})
+		pkgs, list, more := check.Licenses(r.Inventory.Packages, texts)
+		r.Inventory.Packages, r.Findings = pkgs, append(r.Findings, list...)
 		for _, rule := range more {
 			rules[rule.ID] = rule
 		}

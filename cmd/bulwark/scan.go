@@ -81,7 +81,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "end the scan after this time; 0 is never")
 	f.StringVar(&o.secrets, "secrets", "auto", "look for secrets: on, off, auto (all but hosts, whose caches and sources would take minutes)")
 	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts)")
-	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision")
+	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision, in texts where packages declare none")
 	f.StringVar(&o.benchmark, "benchmark", "", "say of each recommendation of a benchmark whether the image follows it: "+strings.Join(check.Benchmarks(), ", ")+" (section 4)")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
