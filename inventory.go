@@ -46,6 +46,8 @@ type Package struct {
 	Module        string `json:"module,omitempty"` // rpm modularity label, "nodejs:18"
 	Vendor        string `json:"vendor,omitempty"` // who built it: rpm vendor, dpkg maintainer
 
+	Concluded *Concluded `json:"concluded,omitempty"` // its licence as read from a text; nil when it declares one, or none was found
+
 	Licenses []string   `json:"licenses,omitempty"` // as declared; SPDX expressions where they are
 	Where    []Location `json:"where"`              // every place it was seen, first layer first; never empty
 	By       string     `json:"by"`                 // extractors that found it: "dpkg", "npm-installed,package-lock"
@@ -88,6 +90,14 @@ func (p *Package) Own(files []string, asked func(path string) bool) {
 	for i, f := range files[:n] {
 		p.Files[i] = strings.Clone(f)
 	}
+}
+
+// Concluded is the licence of a package that declares none, read from the text of
+// a licence beside it.
+type Concluded struct {
+	License string `json:"license"` // SPDX expression
+	Path    string `json:"path"`    // of the text, or the first of several
+	Percent int    `json:"percent"` // how much of the file is the licence's text, 0 to 100
 }
 
 // A Location is a place inside an artifact.

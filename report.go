@@ -23,7 +23,8 @@ type Report struct {
 	Rules      map[string]Rule     `json:"rules,omitempty"`      // by the Rule of all other findings
 	Database   Database            `json:"database"`
 	Decision   Decision            `json:"decision"`
-	Actions    []Action            `json:"actions,omitempty"` // what to do, most risk removed first
+	Controls   []Control           `json:"controls,omitempty"` // of the benchmark that was asked for
+	Actions    []Action            `json:"actions,omitempty"`  // what to do, most risk removed first
 	Scan       Scan                `json:"scan"`
 }
 
@@ -42,6 +43,26 @@ type Scan struct {
 	DurationMS  int64 `json:"durationMs"` // wall time, milliseconds
 	Interrupted bool  `json:"interrupted,omitempty"`
 	Verified    bool  `json:"verified,omitempty"` // every layer's content was seen to have the diff ID that the image claims
+}
+
+// The states of a control. The zero state decides nothing.
+const (
+	ControlPass      = "pass"
+	ControlFail      = "fail"
+	ControlUndecided = "undecided" // the artifact does not tell: somebody must look
+)
+
+// A Control is one recommendation of a benchmark, and whether an artifact follows
+// it.
+type Control struct {
+	ID        string   `json:"id"`    // "CIS Docker 4.1"
+	Title     string   `json:"title"` //
+	Rationale string   `json:"rationale"`
+	Severity  Severity `json:"severity"`
+	Remedy    string   `json:"remedy"`
+	State     string   `json:"state"`              // see the Control constants
+	Detail    string   `json:"detail"`             // what decided it, or what somebody must look at
+	Findings  []string `json:"findings,omitempty"` // ids of the findings that speak against it, sorted
 }
 
 // An Action is one thing to do, and what it removes.

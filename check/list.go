@@ -4,14 +4,18 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check/benchmark"
 	"github.com/bulwark-sec/bulwark/check/image"
 	"github.com/bulwark-sec/bulwark/check/license"
+	"github.com/bulwark-sec/bulwark/check/lifecycle"
 	"github.com/bulwark-sec/bulwark/check/malware"
 	"github.com/bulwark-sec/bulwark/check/secret"
 )
@@ -28,13 +32,17 @@ type Options struct {
 	Secrets bool // keys, tokens, passwords
 	Images  bool // dangerous settings of images
 	Malware bool // programs that do harm
+	Builds  bool // dangerous instructions of build files
+	Texts   bool // texts of licences, for Conclude
 
 	Rules     [][]byte // further files of rules for malware; see malware.New, which has accepted them
 	MD5, SHA1 bool     // digests that a Hasher gives beside SHA-256
 }
 
 // All wants every check.
-func All() Options { return Options{Secrets: true, Images: true, Malware: true} }
+func All() Options {
+	return Options{Secrets: true, Images: true, Malware: true, Builds: true, Texts: true}
+}
 
 // Load gives the checks that are asked for. The rules of secrets serve Redacted
 // in any case.
@@ -47,6 +55,8 @@ func Load(o Options) *Set {
 	}{
 		{o.Secrets, lazy{"secret", []bulwark.Class{bulwark.ClassSecret}, func() Check { return s.secret() }}},
 		{o.Images, lazy{"image", []bulwark.Class{bulwark.ClassMisconfiguration, bulwark.ClassCompliance, bulwark.ClassSecret}, later(image.New)}},
+		{o.Builds, lazy{"buildfile", []bulwark.Class{bulwark.ClassMisconfiguration}, later(image.NewBuild)}},
+		{o.Texts, lazy{"license", []bulwark.Class{bulwark.ClassLicense}, later(license.New)}},
 		{o.Malware, lazy{"malware", []bulwark.Class{bulwark.ClassMalware}, later(o.malware)}},
 	} {
 		if c.wanted {
@@ -110,10 +120,51 @@ func (l lazy) WantsHead(path string, head []byte) bool {
 	return !ok || h.WantsHead(path, head)
 }
 
-// Licenses gives the packages whose licences ask for a decision, and the rules
-// that say why. It is a function of the packages alone.
-func Licenses(pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
-	return license.Findings(pkgs, license.Options{}), license.Rules()
+// Licenses gives packages that declare no licence one from the texts that lie
+// beside them, the findings about licences that ask for a decision, and the rules
+// that say why. texts are the findings about files of class license; packages are
+// changed in a copy.
+func Licenses(pkgs []bulwark.Package, texts []bulwark.Finding) ([]bulwark.Package, []bulwark.Finding, []bulwark.Rule) {
+	pkgs, rest := license.Conclude(pkgs, texts)
+	return pkgs, append(license.Findings(pkgs, license.Options{}), rest...), license.Rules()
+}
+
+// Lifecycle gives what gets no security fixes any more, or soon none: runtimes
+// among the packages, and the distribution's release when its last day is known;
+// os is nil when it is not. The rules say why.
+func Lifecycle(pkgs []bulwark.Package, os *bulwark.OS, last, now time.Time) ([]bulwark.Finding, []bulwark.Rule) {
+	return append(lifecycle.OS(os, last, now), lifecycle.Findings(pkgs, now)...), lifecycle.Rules()
+}
+
+// Packages gives what is wrong with an image having these packages, and the
+// rules that say why.
+func Packages(a *bulwark.Artifact, pkgs []bulwark.Package) ([]bulwark.Finding, []bulwark.Rule) {
+	return image.Packages(a, pkgs), []bulwark.Rule{image.PackageRule()}
+}
+
+// A Looked says what was looked for; see [Benchmark].
+type Looked = benchmark.Looked
+
+// Benchmarks names the benchmarks that Benchmark knows.
+func Benchmarks() []string { return []string{benchmark.Name} }
+
+// Benchmark says of each recommendation of a benchmark whether the artifact of a
+// finished report follows it. It is [bulwark.ErrUsage] for a name that is not in
+// Benchmarks.
+func Benchmark(name string, r *bulwark.Report, l Looked) ([]bulwark.Control, error) {
+	if name != benchmark.Name {
+		return nil, fmt.Errorf("benchmark %q: %w", name, bulwark.ErrUsage)
+	}
+	return benchmark.Judge(r, l), nil
+}
+
+// Rules lists every rule that a finding may name, of all checks.
+func Rules() []bulwark.Rule {
+	out := lifecycle.Rules()
+	for _, c := range Load(All()).Checks {
+		out = append(out, c.Rules()...)
+	}
+	return out
 }
 
 // Image gives what the checks find in an image's configuration.

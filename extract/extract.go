@@ -11,8 +11,11 @@
 package extract
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
+	"unicode/utf8"
 
 	"github.com/bulwark-sec/bulwark"
 )
@@ -40,6 +43,46 @@ type Partial interface {
 type Headed interface {
 	// WantsHead is asked after Wants with up to the first 4,096 bytes.
 	WantsHead(path string, head []byte) bool
+}
+
+// Lined is an Extractor of lock files that tools write line by line, and that
+// passes over lines which it does not understand. What no tool writes there hides
+// packages from it, and is told: see [Odd].
+type Lined interface {
+	// Language gives "yaml" or "toml".
+	Language() string
+}
+
+// maxOrdinary is the longest line that tools write into lock files, bytes.
+const maxOrdinary = 64 << 10
+
+// Odd says what is in a lock file that no tool writes: bytes that are no text,
+// lines that nobody could read, and in YAML aliases, which stand for something
+// else. Nil is nothing.
+func Odd(data []byte, language string) error {
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		switch {
+		case len(line) > maxOrdinary:
+			return fmt.Errorf("line %d has %d bytes, which no tool writes: %w", number, len(line), bulwark.ErrTooLarge)
+		case bytes.IndexByte(line, 0) >= 0 || !utf8.Valid(line):
+			return fmt.Errorf("line %d is no text", number)
+		case language == "yaml" && alias(line):
+			return fmt.Errorf("line %d has an alias, which is not followed", number)
+		}
+	}
+	return nil
+}
+
+// alias tells whether a value begins with the mark of an alias.
+func alias(line []byte) bool {
+	for _, mark := range [...]string{": *", "- *"} {
+		if i := bytes.Index(line, []byte(mark)); i >= 0 && i+len(mark) < len(line) && line[i+len(mark)] > ' ' && bytes.IndexByte(line[:i], '"') < 0 && bytes.IndexByte(line[:i], '\'') < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Whole is an Extractor whose file describes a whole artifact: its operating

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/extract/actions"
@@ -175,6 +176,10 @@ func IsRelease(path string) bool { return osrelease.Wants(path, bulwark.Stat{}) 
 // OS finds out the distribution from merged files; nil when there is none. What
 // is not supported, or no longer by its maker, is told as gaps.
 func OS(fsys fs.FS) (*bulwark.OS, []bulwark.Gap) { return osrelease.Detect(fsys) }
+
+// SupportEnds gives the last day on which a distribution's release gets security
+// fixes for everybody, at midnight UTC. It is false where no end is known.
+func SupportEnds(os *bulwark.OS) (time.Time, bool) { return osrelease.EOL(os) }
 
 // bill is a bill of materials that is scanned as an artifact of its own.
 type bill struct{ sbom.Document }

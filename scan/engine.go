@@ -15,6 +15,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -88,7 +89,19 @@ func scratch(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, &bulwark.Hint{Err: fmt.Errorf("make scratch file: %w", err), Next: "set TMPDIR to a folder that can be written to"}
 	}
+	if runtime.GOOS == "windows" {
+		return f, nil // an open file keeps its name there until it is closed, see discard
+	}
 	return f, os.Remove(f.Name())
+}
+
+// discard closes a scratch file, and removes what scratch could not.
+func discard(f *os.File) error {
+	err := f.Close()
+	if runtime.GOOS == "windows" {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
 }
 
 // end lets the child go, if there is one. Its exit code no longer matters: every
@@ -107,7 +120,7 @@ func (e *engine) close() error {
 	}
 	for _, f := range append([]*os.File{e.kept, e.status, e.rules}, e.spills...) {
 		if f != nil {
-			f.Close()
+			err = errors.Join(err, discard(f))
 		}
 	}
 	return err

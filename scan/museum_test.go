@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package scan_test
 
 import (
@@ -138,7 +140,7 @@ func TestMuseum(t *testing.T) {
 	m := open(t)
 	m.controls(t)
 	fds, routines := descriptors(t), runtime.NumGoroutine()
-	all := slices.Concat(tarExhibits(), packExhibits(), imageExhibits(), contentExhibits(), directoryExhibits(), childExhibits())
+	all := slices.Concat(tarExhibits(), packExhibits(), imageExhibits(), contentExhibits(), directoryExhibits(), childExhibits(), formatExhibits())
 	seen := map[string]bool{}
 	for _, x := range all {
 		if seen[x.name] {
@@ -155,7 +157,7 @@ func TestMuseum(t *testing.T) {
 		t.Errorf("%d goroutines at the end, %d at the begin", n, routines)
 	}
 	t.Logf("%d exhibits; largest resident set of a child %d MiB (%s), largest growth of the heap %d MiB (%s)", len(all), m.rss>>20, m.big, m.heap>>20, m.fat)
-	if len(all) < 45 {
+	if len(all) < 286 {
 		t.Errorf("only %d exhibits", len(all))
 	}
 }

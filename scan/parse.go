@@ -631,6 +631,12 @@ func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.Fi
 		}
 	} else {
 		pkgs, err = x.Extract(ctx, f)
+		if l, ok := x.(extract.Lined); ok && err == nil {
+			// What Extract could read was within its own bound.
+			if data, rerr := f.Bytes(p.lim.File); rerr == nil {
+				err = extract.Odd(data, l.Language())
+			}
+		}
 	}
 	for i := range pkgs {
 		pkg := &pkgs[i]

@@ -24,6 +24,7 @@ type plan struct {
 	Secrets  bool         `json:"secrets"`
 	Config   bool         `json:"config"`
 	Malware  bool         `json:"malware"`
+	Licenses bool         `json:"licenses,omitempty"`
 	Limits   limit.Limits `json:"limits"`
 
 	Rules string `json:"rules,omitempty"` // digest of further rules for malware
@@ -36,7 +37,7 @@ type plan struct {
 
 // plan gives what the scanner looks for.
 func (s *Scanner) plan() plan {
-	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
+	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Licenses: s.Licenses, Limits: s.Limits.Or(limit.Default())}
 	if !s.Malware {
 		return p
 	}
@@ -79,6 +80,7 @@ func (p plan) parsers(kind bulwark.Kind) parsers {
 	files := kind != bulwark.KindSBOM
 	out.set = check.Load(check.Options{
 		Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware,
+		Builds: p.Config && (kind == bulwark.KindDir || kind == bulwark.KindRepo), Texts: files && p.Licenses,
 		Rules: p.rules, MD5: p.MD5, SHA1: p.SHA1,
 	})
 	out.checks = out.set.Checks

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -21,8 +22,10 @@ import (
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
 	"github.com/bulwark-sec/bulwark/check/malware"
+	"github.com/bulwark-sec/bulwark/extract"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
+	"github.com/bulwark-sec/bulwark/internal/sandbox"
 	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/store"
 )
@@ -54,7 +57,10 @@ type Scanner struct {
 	Ignores  []policy.Ignore
 	Baseline *bulwark.Report
 	Gate     policy.Gate
-	Show     []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
+
+	Benchmark string // whose recommendations are judged, see check.Benchmarks; "" is none
+
+	Show []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
 
 	// Progress is told how far a scan has come; nil is nobody. It is called from
 	// several goroutines.
@@ -117,7 +123,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 // that is known about it is asked again.
 func (s *Scanner) Rejudge(ctx context.Context, old *bulwark.Report) (*bulwark.Report, error) {
 	r := *old
-	r.Tool, r.Created, r.Actions = s.Tool, s.now().UTC().Truncate(time.Second), nil
+	r.Tool, r.Created, r.Actions, r.Controls = s.Tool, s.now().UTC().Truncate(time.Second), nil, nil
 	r.Inventory.Gaps = slices.DeleteFunc(slices.Clone(r.Inventory.Gaps), func(g bulwark.Gap) bool { return g.Kind == bulwark.GapAdvisory })
 	var found []bulwark.Finding
 	for _, f := range old.Findings {
@@ -154,7 +160,7 @@ func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwa
 // content alone, and, beside it, the files that the list of malware knows today.
 func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parsers) (r *bulwark.Report, found, known []bulwark.Finding, err error) {
 	r = &bulwark.Report{Schema: bulwark.ReportSchema, Artifact: tree.Artifact}
-	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), !s.InProcessUnsafe
+	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), sandbox.Supported && !s.InProcessUnsafe
 	p := s.plan()
 	records := s.store(tree.Artifact.Kind, set)
 	var lookup []bulwark.Gap
@@ -188,7 +194,9 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	e.inProcess = s.InProcessUnsafe
+	if e.inProcess = s.InProcessUnsafe || !sandbox.Supported; !sandbox.Supported {
+		e.missing = []string{unsandboxed}
+	}
 	if s.Clamd != nil && s.Malware {
 		e.daemon = &daemon{clamd: s.Clamd}
 	}
@@ -270,6 +278,9 @@ func described(kept, now []bulwark.Layer) []bulwark.Layer {
 	}
 	return out
 }
+
+// unsandboxed says what a system without the wall lacks.
+const unsandboxed = "not sandboxed on this system (" + runtime.GOOS + "): files were parsed by this process with its rights, and nothing but the parsers' own limits bounds them; scan what you do not trust on Linux"
 
 // readAgain is how often a layer's source is opened again after an error.
 const readAgain = 3
@@ -410,10 +421,31 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	} else {
 		r.Database = bulwark.Database{AgeSeconds: -1}
 	}
+	rules = maps.Clone(rules)
+	if rules == nil {
+		rules = map[string]bulwark.Rule{}
+	}
+	if s.Config {
+		list, more := s.lifecycle(r)
+		found, rule := check.Packages(&r.Artifact, r.Inventory.Packages)
+		list, more = append(list, found...), append(more, rule...)
+		r.Findings = append(slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool {
+			return slices.ContainsFunc(more, func(rule bulwark.Rule) bool { return rule.ID == f.Rule })
+		}), list...)
+		for _, rule := range more {
+			rules[rule.ID] = rule
+		}
+	}
 	if s.Licenses {
-		list, more := check.Licenses(r.Inventory.Packages)
-		r.Findings = append(slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return f.Class == bulwark.ClassLicense }), list...)
-		rules = maps.Clone(rules)
+		var texts []bulwark.Finding // the rest of the class is made anew
+		r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool {
+			if f.Class == bulwark.ClassLicense && !strings.HasPrefix(f.Subject, "pkg:") {
+				texts = append(texts, f)
+			}
+			return f.Class == bulwark.ClassLicense
+		})
+		pkgs, list, more := check.Licenses(r.Inventory.Packages, texts)
+		r.Inventory.Packages, r.Findings = pkgs, append(r.Findings, list...)
 		for _, rule := range more {
 			rules[rule.ID] = rule
 		}
@@ -431,6 +463,13 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	s.ancestry(r)
 	sortFindings(r.Findings)
 	var err error
+	if s.Benchmark != "" {
+		d := &r.Database
+		looked := check.Looked{Config: s.Config, Secrets: s.Secrets, Vulns: s.DB != nil && !d.Starter && !d.Stale && len(d.Uncovered) == 0}
+		if r.Controls, err = check.Benchmark(s.Benchmark, r, looked); err != nil {
+			return err
+		}
+	}
 	if r.Actions, err = s.DB.Plan(&r.Inventory, r.Findings, r.Advisories); err != nil {
 		return err
 	}
@@ -440,6 +479,17 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 	r.Decision = s.Gate.Decide(r)
 	s.show(r)
 	return nil
+}
+
+// lifecycle gives what gets no security fixes today, which is not kept: it
+// depends on the day.
+func (s *Scanner) lifecycle(r *bulwark.Report) ([]bulwark.Finding, []bulwark.Rule) {
+	os := r.Inventory.OS
+	last, ok := extract.SupportEnds(os)
+	if !ok {
+		os = nil
+	}
+	return check.Lifecycle(r.Inventory.Packages, os, last, s.now())
 }
 
 // gone gives the vulnerabilities that went with the packages that later layers

@@ -6,7 +6,6 @@ package dir
 
 import (
 	"context"
-	"io/fs"
 	"os"
 
 	"github.com/bulwark-sec/bulwark"

@@ -100,7 +100,7 @@ func (c *Check) Name() string { return "image" }
 
 // Rules lists every rule that a finding may name, by id.
 func (c *Check) Rules() []bulwark.Rule {
-	out := make([]bulwark.Rule, 0, len(c.rules))
+	out := append(make([]bulwark.Rule, 0, len(c.rules)+1), PackageRule())
 	for _, r := range c.rules {
 		out = append(out, bulwark.Rule{
 			ID: r.ID, Class: bulwark.ClassMisconfiguration, Title: r.Title, Severity: r.Severity,

@@ -164,6 +164,33 @@ func TestRulesAreListed(t *testing.T) {
 	}
 }
 
+func TestPackages(t *testing.T) {
+	pkg := func(purl, name string) bulwark.Package {
+		return bulwark.Package{PURL: purl, Name: name, Where: []bulwark.Location{{Path: "var/lib/dpkg/status"}}}
+	}
+	pkgs := []bulwark.Package{
+		pkg("pkg:deb/debian/gcc-12@12.2", "gcc-12"), pkg("pkg:deb/debian/gcc-12-base@12.2", "gcc-12-base"), pkg("pkg:apk/alpine/sudo@1", "sudo"),
+		pkg("pkg:npm/sudo@1", "sudo"), pkg("pkg:deb/debian/-@1", "-"), pkg("pkg:deb/debian/x-@1", "x-"), pkg("pkg:rpm/fedora/bash@5", "bash"),
+	}
+	got := Packages(&bulwark.Artifact{ID: artifactID, Image: &bulwark.Image{}}, pkgs)
+	var said []string
+	for _, f := range got {
+		for _, e := range f.Evidence {
+			said = append(said, f.Rule+" "+e.Path+" "+e.Detail)
+		}
+	}
+	want := []string{`BW-IMG-0023 var/lib/dpkg/status "gcc-12" is a compiler`, `BW-IMG-0023 var/lib/dpkg/status "sudo" is a way to root`}
+	if d := cmp.Diff(want, said); d != "" {
+		t.Error(d)
+	}
+	if got := Packages(&bulwark.Artifact{}, pkgs); got != nil {
+		t.Error(got)
+	}
+	if got := Packages(&bulwark.Artifact{ID: artifactID, Image: &bulwark.Image{}}, pkgs[6:]); got != nil {
+		t.Error(got)
+	}
+}
+
 func TestNothingToSee(t *testing.T) {
 	c := newCheck(t)
 	for _, a := range []*bulwark.Artifact{nil, {Kind: bulwark.KindDir}} {

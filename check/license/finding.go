@@ -78,6 +78,12 @@ func Findings(pkgs []bulwark.Package, o Options) []bulwark.Finding {
 			e = Package(p)
 			read[key] = e
 		}
+		text := p.Concluded
+		if !e.Zero() {
+			text = nil
+		} else if text != nil {
+			e = concluded(text)
+		}
 		risk := e.Risk()
 		rule := risk.rule()
 		switch {
@@ -102,6 +108,9 @@ func Findings(pkgs []bulwark.Package, o Options) []bulwark.Finding {
 			ID: id, Class: bulwark.ClassLicense, Rule: rule, Severity: risk.Severity(), Subject: subject, Fix: remedy,
 		}
 		detail := reason(e, risk, p.Licenses)
+		if text != nil {
+			detail = fmt.Sprintf("%s: %s; nothing is declared, and %d %% of %q is its text", clipText(e.String()), risk, text.Percent, text.Path)
+		}
 		for _, w := range p.Where {
 			f.Evidence = append(f.Evidence, bulwark.Evidence{Location: w, Detail: detail})
 			if len(f.Evidence) == maxEvidence {

@@ -31,37 +31,132 @@ type Text struct {
 	Address    bool // only an address such as https://www.apache.org/licenses/LICENSE-2.0
 }
 
-// The patterns are built when they are first needed, for that takes a while: a
-// fifth of a second for the risky licences, ten times that for all others,
-// whose texts differ by a few words. Only who meets a licence file pays.
+// The patterns are built when they are first needed: only who meets a licence
+// file pays, and only for the part that the file asks for. Texts that differ by a
+// few words make the library's automaton grow with their product: 80 MB and three
+// seconds for all in one. Each part is therefore split so that neighbours by name,
+// which are alike, are apart: 8 MB and a second for everything.
 var (
-	riskyScanner = sync.OnceValues(func() (*licensecheck.Scanner, error) { return newScanner(true) })
-	otherScanner = sync.OnceValues(func() (*licensecheck.Scanner, error) { return newScanner(false) })
+	usualPart = sync.OnceValues(func() ([]*licensecheck.Scanner, error) { return newScanners(usual) })
+	riskyPart = sync.OnceValues(func() ([]*licensecheck.Scanner, error) { return newScanners(risky) })
+	otherPart = sync.OnceValues(func() ([]*licensecheck.Scanner, error) { return newScanners(other) })
 )
 
-func newScanner(risky bool) (*licensecheck.Scanner, error) {
-	var list []licensecheck.License
+// A part is a third of the patterns.
+type part int
+
+const (
+	usual part = iota // harmless and met every day, with what is like them
+	risky             // ask for a decision
+	other
+)
+
+func (p part) scanners() ([]*licensecheck.Scanner, error) {
+	switch p {
+	case usual:
+		return usualPart()
+	case risky:
+		return riskyPart()
+	}
+	return otherPart()
+}
+
+// split is the number of automata of one part.
+const split = 8
+
+func newScanners(want part) ([]*licensecheck.Scanner, error) {
+	lists := make([][]licensecheck.License, split)
+	n := 0
 	for _, l := range licensecheck.BuiltinLicenses() {
-		if known().risk(Expression{id: l.ID}).Risky() == risky {
-			list = append(list, l)
+		if partOf(l.ID) == want {
+			lists[n%split] = append(lists[n%split], l)
+			n++
 		}
 	}
-	return licensecheck.NewScanner(list)
+	var out []*licensecheck.Scanner
+	for _, list := range lists {
+		s, err := licensecheck.NewScanner(list)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
 }
+
+func partOf(id string) part {
+	if known().risk(Expression{id: id}).Risky() {
+		return risky
+	}
+	for _, p := range [...]string{
+		"0BSD", "Apache-", "Artistic", "BSD-", "BSL-1", "BlueOak", "CC0", "HPND", "ICU", "ISC", "JSON", "Libpng", "libpng", "MIT", "NCSA", "NTP", "OFL", "OpenSSL",
+		"PSF", "PostgreSQL", "Python-2", "Ruby", "UPL", "Unicode", "Unlicense", "WTFPL", "X11", "ZPL", "Zlib", "curl", "zlib",
+	} {
+		if strings.HasPrefix(id, p) {
+			return usual
+		}
+	}
+	return other
+}
+
+// enough is the share of a file, in percent, that the usual licences must take
+// for nobody to look for others in it.
+const enough = 60
 
 // Identify gives the licences whose text or address data holds, in its order.
 // Data of more than 512 KiB is [bulwark.ErrTooLarge].
-func Identify(data []byte) ([]Text, error) {
-	risky, err := identify(riskyScanner, data)
+func Identify(data []byte) ([]Text, error) { return identify(data, usual, risky, other) }
+
+// recognise is Identify, but builds no more patterns than the text asks for.
+func recognise(data []byte) ([]Text, error) {
+	parts := []part{usual}
+	if suspect(data) {
+		parts = append(parts, risky)
+	}
+	texts, err := identify(data, parts...)
 	if err != nil {
 		return nil, err
 	}
-	others, err := identify(otherScanner, data)
-	if err != nil {
-		return nil, err
+	covered := 0
+	for _, t := range texts {
+		covered += t.End - t.Start
 	}
-	// The GPL quotes the BSD licence, and the like: what is longer wins.
-	all := append(risky, others...)
+	if covered*100 >= enough*len(data) {
+		return texts, nil
+	}
+	return Identify(data)
+}
+
+// maxTexts bounds the texts of one file.
+const maxTexts = 1024
+
+// identify looks for the licences of some parts. Where texts overlap the longer
+// one counts: the GPL quotes the BSD licence, and the like.
+func identify(data []byte, parts ...part) ([]Text, error) {
+	if len(data) > maxText {
+		return nil, fmt.Errorf("licence text of %d bytes: %w", len(data), bulwark.ErrTooLarge)
+	}
+	var all []Text
+	for _, p := range parts {
+		scanners, err := p.scanners()
+		if err != nil {
+			return nil, fmt.Errorf("patterns of licences: %w", err)
+		}
+		for _, s := range scanners {
+			for i, m := range s.Scan(data).Match {
+				if i == maxTexts {
+					break
+				}
+				e := Expression{id: m.ID}
+				if _, ok := known().licenses[strings.ToLower(m.ID)]; ok {
+					// The text of the GPL does not say whether later versions may be
+					// chosen, so "GPL-2.0" means no more than that version.
+					e = modern(e)
+				}
+				all = append(all, Text{License: e.id, Risk: known().risk(e), Start: m.Start, End: min(m.End, len(data)), Address: m.IsURL})
+			}
+		}
+	}
 	slices.SortStableFunc(all, func(a, b Text) int { return (b.End - b.Start) - (a.End - a.Start) })
 	var out []Text
 	for _, t := range all {
@@ -76,34 +171,7 @@ func Identify(data []byte) ([]Text, error) {
 	return out, nil
 }
 
-// maxTexts bounds the texts of one file.
-const maxTexts = 1024
-
-func identify(scanner func() (*licensecheck.Scanner, error), data []byte) ([]Text, error) {
-	if len(data) > maxText {
-		return nil, fmt.Errorf("licence text of %d bytes: %w", len(data), bulwark.ErrTooLarge)
-	}
-	s, err := scanner()
-	if err != nil {
-		return nil, fmt.Errorf("patterns of licences: %w", err)
-	}
-	var out []Text
-	for _, m := range s.Scan(data).Match {
-		e := Expression{id: m.ID}
-		if _, ok := known().licenses[strings.ToLower(m.ID)]; ok {
-			// The text of the GPL does not say whether later versions may be
-			// chosen, so "GPL-2.0" means no more than that version.
-			e = modern(e)
-		}
-		out = append(out, Text{License: e.id, Risk: known().risk(e), Start: m.Start, End: min(m.End, len(data)), Address: m.IsURL})
-		if len(out) == maxTexts {
-			break
-		}
-	}
-	return out, nil
-}
-
-// A Check finds texts of risky licences in files that are named as such. The
+// A Check finds texts of licences in files that are named as such. The
 // zero Check is ready; it is safe for concurrent use.
 type Check struct{}
 
@@ -163,10 +231,10 @@ func edge(s string, i int) bool {
 	return (c < 'a' || c > 'z') || i == len(s)-1 && c == 's'
 }
 
-// Check gives one finding for f when it holds the text of a forbidden,
-// restricted or reciprocal licence and leaves no choice. Addresses count only
-// where no text stands. It reads at most 512 KiB; a larger file is
-// [bulwark.ErrTooLarge].
+// Check gives one finding for f when a quarter of it or more is the text of
+// licences, harmless ones, too: [Conclude] makes packages' licences of them.
+// Addresses count only where no text stands. It reads at most 512 KiB; a larger
+// file is [bulwark.ErrTooLarge].
 func (c *Check) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("licence text %q: %w", f.Path, err)
@@ -178,29 +246,26 @@ func (c *Check) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, 
 	if bytes.IndexByte(data, 0) >= 0 {
 		return nil, nil // not text
 	}
-	if !suspect(data) {
-		return nil, nil
-	}
-	texts, err := identify(riskyScanner, data)
-	if err == nil && len(texts) > 0 && choice(data) {
-		texts, err = Identify(data) // what else may be chosen
-	}
+	texts, err := recognise(data)
 	if err != nil {
 		return nil, fmt.Errorf("licence text %q: %w", f.Path, err)
 	}
 	e, first, length := texted(texts, data)
-	risk := e.Risk()
-	if !risk.Risky() || length*100 < minCover*len(data) {
+	if e.Zero() || length*100 < minCover*len(data) || len(e.String()) > maxSaid {
 		return nil, nil
 	}
+	risk := e.Risk()
 	_, _, remedy := risk.words()
-	detail := clipText(e.String()) + ": " + risk.String() + fmt.Sprintf("; %d of %d bytes are the text of licences", length, len(data))
 	return []bulwark.Finding{{
 		ID: bulwark.FindingID(bulwark.ClassLicense, risk.rule(), f.Path), Class: bulwark.ClassLicense, Rule: risk.rule(), Severity: risk.Severity(),
 		Subject: f.Path, Fix: remedy,
-		Evidence: []bulwark.Evidence{{Location: bulwark.Location{Path: f.Path, Line: max(1, f.Line) + bytes.Count(data[:first], []byte{'\n'})}, Detail: detail}},
+		Evidence: []bulwark.Evidence{{Location: bulwark.Location{Path: f.Path, Line: max(1, f.Line) + bytes.Count(data[:first], []byte{'\n'})}, Detail: said(e, risk, length, len(data))}},
 	}}, nil
 }
+
+// maxSaid bounds the expression of one file, bytes: a collection of the licences
+// of everything is nobody's licence.
+const maxSaid = 400
 
 // texted joins the licences of one file, and gives the place of the worst and
 // the bytes that all take. A file that speaks of a choice, outside the licences,
@@ -222,7 +287,9 @@ func texted(texts []Text, data []byte) (e Expression, first, length int) {
 		if t.Address {
 			length = len(data) // a file that is named NOTICE and gives an address means it
 		}
-		terms = append(terms, Expression{id: t.License})
+		if e := (Expression{id: t.License}); !slices.ContainsFunc(terms, func(o Expression) bool { return o.id == e.id }) {
+			terms = append(terms, e)
+		}
 		if t.Risk.rank() > worst.rank() {
 			worst, first = t.Risk, t.Start
 		}

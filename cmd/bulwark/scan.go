@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/bulwark-sec/bulwark/artifact"
 	"github.com/bulwark-sec/bulwark/artifact/oci"
 	"github.com/bulwark-sec/bulwark/attest"
+	"github.com/bulwark-sec/bulwark/check"
 	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/report/jsonreport"
 	"github.com/bulwark-sec/bulwark/scan"
@@ -44,6 +46,7 @@ type scanFlags struct {
 	allowStarter, exitZero bool
 	secrets, malware       string
 	licenses               bool
+	benchmark              string
 	noConfig               bool
 	parallel               int
 }
@@ -80,7 +83,8 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.StringVar(&o.secrets, "secrets", "auto", "look for secrets: on, off, auto (all but hosts, whose caches and sources would take minutes)")
 	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts, unless a list, rules or a daemon are named)")
 	o.malwareFlags.add(f)
-	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision")
+	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision, in texts where packages declare none")
+	f.StringVar(&o.benchmark, "benchmark", "", "say of each recommendation of a benchmark whether the image follows it: "+strings.Join(check.Benchmarks(), ", ")+" (section 4)")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
@@ -199,6 +203,9 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		},
 	}
 	s.Licenses = o.licenses
+	if s.Benchmark = o.benchmark; o.benchmark != "" && !slices.Contains(check.Benchmarks(), o.benchmark) {
+		return nil, nil, fmt.Errorf("--benchmark %q: there is %s: %w", o.benchmark, strings.Join(check.Benchmarks(), ", "), bulwark.ErrUsage)
+	}
 	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
 		return nil, nil, err
 	}

@@ -62,6 +62,10 @@ type PubspecLock struct{}
 // Name gives "pubspec-lock".
 func (PubspecLock) Name() string { return "pubspec-lock" }
 
+// Language gives "yaml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (PubspecLock) Language() string { return "yaml" }
+
 // Wants tells whether p is a pubspec.lock that is not one of a fetched package.
 func (PubspecLock) Wants(p string, st bulwark.Stat) bool {
 	return base(p) == "pubspec.lock" && st.Mode&fs.ModeType == 0 && !strings.Contains(p, ".pub-cache/")

@@ -166,6 +166,10 @@ type StackLock struct{}
 // Name gives "stack-lock".
 func (StackLock) Name() string { return "stack-lock" }
 
+// Language gives "yaml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (StackLock) Language() string { return "yaml" }
+
 // Wants tells whether p is stack.yaml.lock or stack-NAME.yaml.lock.
 func (StackLock) Wants(p string, st bulwark.Stat) bool {
 	b := base(p)

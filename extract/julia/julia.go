@@ -141,6 +141,10 @@ type Manifest struct{}
 // Name gives "julia-manifest".
 func (Manifest) Name() string { return "julia-manifest" }
 
+// Language gives "toml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (Manifest) Language() string { return "toml" }
+
 // Wants tells whether p is a manifest: Manifest.toml, JuliaManifest.toml, or
 // either for one version of Julia as in Manifest-v1.11.toml.
 func (Manifest) Wants(p string, st bulwark.Stat) bool {

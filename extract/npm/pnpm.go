@@ -21,6 +21,10 @@ type PnpmLock struct{}
 // Name gives "pnpm-lock".
 func (PnpmLock) Name() string { return "pnpm-lock" }
 
+// Language gives "yaml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (PnpmLock) Language() string { return "yaml" }
+
 // Wants tells whether p is a lock file of pnpm outside of an installed tree.
 func (PnpmLock) Wants(p string, st bulwark.Stat) bool {
 	return base(p) == "pnpm-lock.yaml" && st.Mode&fs.ModeType == 0 && !installed(p)

@@ -23,6 +23,10 @@ type CondaLock struct{}
 // Name gives "conda-lock".
 func (CondaLock) Name() string { return "conda-lock" }
 
+// Language gives "yaml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (CondaLock) Language() string { return "yaml" }
+
 // Wants tells whether p is pixi.lock, conda-lock.yml or NAME.conda-lock.yml.
 func (CondaLock) Wants(p string, st bulwark.Stat) bool {
 	if st.Mode&fs.ModeType != 0 {

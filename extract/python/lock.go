@@ -107,6 +107,10 @@ type LockTOML struct{}
 // Name gives "python-lock".
 func (LockTOML) Name() string { return "python-lock" }
 
+// Language gives "toml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (LockTOML) Language() string { return "toml" }
+
 // Wants tells whether p is poetry.lock, pdm.lock, uv.lock, pylock.toml or
 // pylock.NAME.toml.
 func (LockTOML) Wants(p string, st bulwark.Stat) bool {

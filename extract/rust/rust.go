@@ -88,6 +88,10 @@ type CargoLock struct{}
 // Name gives "cargo-lock".
 func (CargoLock) Name() string { return "cargo-lock" }
 
+// Language gives "toml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (CargoLock) Language() string { return "toml" }
+
 // Wants tells whether p is a Cargo.lock.
 func (CargoLock) Wants(p string, st bulwark.Stat) bool {
 	return base(p) == "Cargo.lock" && st.Mode&fs.ModeType == 0

@@ -209,6 +209,10 @@ type PodfileLock struct{}
 // Name gives "podfile-lock".
 func (PodfileLock) Name() string { return "podfile-lock" }
 
+// Language gives "yaml": lines that are not understood are passed over, and told
+// when no tool wrote them.
+func (PodfileLock) Language() string { return "yaml" }
+
 // Wants tells whether p is a Podfile.lock, or the copy of it that an installation
 // leaves in Pods, Manifest.lock.
 func (PodfileLock) Wants(p string, st bulwark.Stat) bool {

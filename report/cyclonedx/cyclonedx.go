@@ -155,7 +155,7 @@ func system(os *bulwark.OS) cdx.Component {
 func (b *bill) component(pkg *bulwark.Package) cdx.Component {
 	c := cdx.Component{
 		Type: cdx.ComponentTypeLibrary, BOMRef: b.newRef(pkg), Name: orElse(pkg.Name, "unnamed"), Version: pkg.Version,
-		PackageURL: pkg.PURL, Publisher: pkg.Vendor, Licenses: licenses(pkg.Licenses),
+		PackageURL: pkg.PURL, Publisher: pkg.Vendor, Licenses: licensesOf(pkg),
 	}
 	if pkg.PURL != "" && b.ref[pkg.PURL] == "" {
 		b.ref[pkg.PURL] = c.BOMRef
@@ -200,6 +200,24 @@ func (b *bill) newRef(pkg *bulwark.Package) string {
 	}
 	b.refs[ref] = true
 	return ref
+}
+
+// licensesOf gives what a package declares, or else what was read from a text
+// beside it, marked as such.
+func licensesOf(pkg *bulwark.Package) *cdx.Licenses {
+	if pkg.Concluded == nil || len(pkg.Licenses) > 0 {
+		return licenses(pkg.Licenses)
+	}
+	list := licenses([]string{pkg.Concluded.License})
+	if list == nil {
+		return nil
+	}
+	for i := range *list {
+		if l := (*list)[i].License; l != nil {
+			l.Acknowledgement = cdx.LicenseAcknowledgementConcluded
+		}
+	}
+	return list
 }
 
 // licenses gives one expression where there is one, else a list of ids and

@@ -53,6 +53,7 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	table(e, 1, "rules", r.Rules)
 	e.member(1, "database", r.Database)
 	e.member(1, "decision", r.Decision)
+	list(e, 1, "controls", r.Controls, true)
 	list(e, 1, "actions", r.Actions, true)
 	e.member(1, "scan", r.Scan)
 	e.close(0, "}")

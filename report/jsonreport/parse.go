@@ -77,6 +77,8 @@ func parse(r io.Reader) (*bulwark.Report, error) {
 			return d.Decode(&rep.Database)
 		case "decision":
 			return d.Decode(&rep.Decision)
+		case "controls":
+			return array(d, &rep.Controls)
 		case "actions":
 			return array(d, &rep.Actions)
 		case "scan":

@@ -32,6 +32,7 @@ import (
 //	action    number, what to do, command, what it removes
 //	finding   severity, class, rule, subject, version, fix, state, place, marks, title, id
 //	status    finding's id, state, on whose word
+//	control   state, severity, recommendation of a benchmark, title, what decided it
 //	gap       kind, "hides" if packages may be missing, place, detail
 //	database  what the matching knew
 //	feed      name, records, newest record
@@ -83,6 +84,10 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 		if f := &r.Findings[i]; !f.Status.Open() {
 			p.line("status", f.ID, f.Status.State, view.StatusWords(f.Status))
 		}
+	}
+	for i := range r.Controls {
+		c := &r.Controls[i]
+		p.line("control", c.State, c.Severity.String(), c.ID, c.Title, c.Detail)
 	}
 	for _, g := range v.Gaps() {
 		hides := ""

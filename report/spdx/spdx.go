@@ -251,7 +251,7 @@ func (d *document) system(os *bulwark.OS) item {
 func (d *document) item(p *bulwark.Package) item {
 	it := item{
 		ID: d.id(p), Name: cmp.Or(p.Name, "unnamed"), Version: p.Version, DownloadLocation: noAssertion,
-		Concluded: noAssertion, Declared: d.declared(p.Licenses), Copyright: noAssertion, Purpose: "LIBRARY",
+		Concluded: d.concluded(p.Concluded), Declared: d.declared(p.Licenses), Copyright: noAssertion, Purpose: "LIBRARY",
 		Comment: d.comment(extra{p.Ecosystem, p.Source, p.SourceVersion, p.Arch, p.Module, p.Owner, p.By, p.Dev, p.Where}),
 	}
 	if vendor := strings.TrimSpace(text.Clean(p.Vendor)); vendor != "" {
@@ -328,6 +328,14 @@ func (d *document) declared(licenses []string) string {
 		return noAssertion
 	}
 	return strings.Join(parts, " AND ")
+}
+
+// concluded gives what was read from a text.
+func (d *document) concluded(c *bulwark.Concluded) string {
+	if c == nil {
+		return noAssertion
+	}
+	return d.declared([]string{c.License})
 }
 
 func (d *document) licenseRef(s string) string {

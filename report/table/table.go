@@ -68,6 +68,7 @@ func (f Format) Write(w io.Writer, r *bulwark.Report) error {
 	p.actions()
 	p.vulnerabilities()
 	p.others()
+	p.controls()
 	p.closed()
 	p.coverage()
 	p.foot()

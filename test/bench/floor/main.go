@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 // Command floor does the least that any scanner of an OCI layout must: it
 // inflates the layers and hashes them as they are stored. Its processor time is
 // what a scan is compared with.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 // Command measure runs a program and prints what it and its descendants cost, as
 // one line of names and values on standard output: processor seconds; the peak
 // of the sum of resident sets in bytes, which is sampled; wall seconds; the exit

@@ -23,13 +23,6 @@ const envLimits = "BULWARK_SANDBOX"
 // maxFile bounds what a child can write to a descriptor that it was handed, bytes.
 const maxFile = 9 << 30
 
-// Inherited is what a child was handed.
-type Inherited struct {
-	Files   []*os.File
-	Lanes   []*LaneReader
-	Missing []string // parts of the sandbox that this kernel lacks, each a phrase for a person
-}
-
 // Confine gives up everything but the inherited descriptors, for all threads
 // and for good. It must be called before any input is read. A kernel that lacks
 // Landlock or seccomp leaves a note in Missing; any other failure is an error,

@@ -30,9 +30,6 @@ const (
 	markAbort = 0xffffffff // the parent could not go on
 )
 
-// ErrAborted is what a child's reader gives when the parent could not read on.
-var ErrAborted = errors.New("the stream was cut off")
-
 // A Lane carries one stream after another from parent to child. It is for one
 // goroutine at a time.
 type Lane struct {
