@@ -101,7 +101,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 		return nil, err
 	}
 	r.Scan.DurationMS = s.now().Sub(start).Milliseconds()
-	if err := s.remember(r); err != nil { // slows nothing down, and hides nothing
+	if err := s.remember(ctx, r, s.planKey(r.Artifact.Kind, &set)); err != nil { // slows nothing down, and hides nothing
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "not remembered as a base of other images: " + err.Error()})
 	}
 	return r, nil
@@ -141,6 +141,11 @@ func (s *Scanner) plan() plan {
 	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
 }
 
+// planKey names what reads an artifact of a kind.
+func (s *Scanner) planKey(kind bulwark.Kind, set *parsers) string {
+	return s.plan().key(kind, cmp.Or(s.Build, s.Tool.Version), set)
+}
+
 func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {
 	o := s.Open
 	o.Wants = set.wants
@@ -152,8 +157,7 @@ func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwa
 func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parsers) (*bulwark.Report, []bulwark.Finding, error) {
 	r := &bulwark.Report{Schema: bulwark.ReportSchema, Artifact: tree.Artifact}
 	r.Scan.Layers, r.Scan.Sandboxed = len(tree.Layers), !s.InProcessUnsafe
-	p := s.plan()
-	planKey := p.key(tree.Artifact.Kind, cmp.Or(s.Build, s.Tool.Version), set)
+	p, planKey := s.plan(), s.planKey(tree.Artifact.Kind, set)
 	layers := make([]bulwark.Layer, len(tree.Layers))
 	for i, b := range tree.Layers {
 		layers[i] = b.Layer
