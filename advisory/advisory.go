@@ -107,19 +107,21 @@ func (db *DB) attach(name string, b []byte) error {
 }
 
 // Starter builds a database in memory from OSV records, one in a file, at any
-// depth of fsys. It says of itself that it is a starter set. A record that
+// depth of fsys. It says of itself that it is a starter set, and counts a flaw once
+// that is there for several ecosystems. A record that
 // cannot be read is an error.
 func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 	builders := map[string]*index.Builder{}
 	var newest time.Time
-	count := 0
+	flaws := map[string]bool{} // a record is there once for each ecosystem
 	for a, err := range (osv.Feed{Compare: vers.Compare}).Parse(ctx, fsys) {
 		if err != nil {
 			return nil, fmt.Errorf("starter set: %w", err)
 		}
-		if !a.Withdrawn.IsZero() {
+		if !a.Withdrawn.IsZero() || flaws[a.ID] {
 			continue
 		}
+		flaws[a.ID] = true
 		a.Feed = "starter"
 		if a.Modified.After(newest) {
 			newest = a.Modified
@@ -142,7 +144,6 @@ func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 				return nil, fmt.Errorf("starter set: %w", err)
 			}
 		}
-		count++
 	}
 	db := &DB{starter: true, segments: map[string]*index.Segment{}, order: slices.Sorted(maps.Keys(builders))}
 	db.manifest.Built = newest
@@ -158,7 +159,7 @@ func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 		}
 	}
 	db.id = all.digest()
-	db.manifest.Feeds = []bundle.Feed{{Feed: bulwark.Feed{Name: "starter", Records: count, Modified: newest, Fetched: newest, Source: "embedded"}}}
+	db.manifest.Feeds = []bundle.Feed{{Feed: bulwark.Feed{Name: "starter", Records: len(flaws), Modified: newest, Fetched: newest, Source: "embedded"}}}
 	return db, nil
 }
 

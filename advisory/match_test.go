@@ -209,6 +209,7 @@ func TestStarter(t *testing.T) {
 		record("CVE-2014-0160", "Debian:7", "openssl", "1.0.1e-2+deb7u5", "2014-04-07T00:00:00Z"),
 	} {
 		fsys[strings.TrimPrefix(f.Name, "osv/")] = &fstest.MapFile{Data: f.Data}
+		fsys["again/"+f.Name] = &fstest.MapFile{Data: f.Data} // of a second ecosystem: the same flaw
 	}
 	db, err := advisory.Starter(t.Context(), fsys)
 	if err != nil {

@@ -89,9 +89,9 @@ func explain(id string, r *bulwark.Report, advisory func(string) (bulwark.Adviso
 			return explainFinding(r, &r.Findings[i]), nil
 		}
 	}
-	_, rules := check.Licenses(nil)
-	for _, c := range check.Load(check.All()).Checks {
-		rules = append(rules, c.Rules()...)
+	rules, err := check.Every()
+	if err != nil {
+		return nil, err
 	}
 	if i := slices.IndexFunc(rules, func(r bulwark.Rule) bool { return r.ID == id }); i >= 0 {
 		return &explanation{Kind: "rule", Rule: &rules[i]}, nil
