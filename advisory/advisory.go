@@ -10,6 +10,7 @@
 package advisory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -238,4 +239,47 @@ func (db *DB) Advisory(id string) (bulwark.Advisory, error) {
 	}
 	a, _, err := m.describe(&f)
 	return a, err
+}
+
+// Affected gives what the database knows of the packages and versions that an id,
+// own or alias, is about: at most max of them, some of each ecosystem, by
+// ecosystem and name, and how many more there are. It reads whole segments and
+// serves people, not scans.
+func (db *DB) Affected(ctx context.Context, id string, max int) (list []bulwark.Affected, more int, err error) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.closed {
+		return nil, 0, fs.ErrClosed
+	}
+	var all [][]bulwark.Affected
+	total := 0
+	for _, base := range db.order {
+		seg := db.segments[base]
+		if err := seg.Check(); err != nil {
+			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
+		}
+		ords, err := seg.Lookup(id)
+		if err != nil {
+			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
+		}
+		if len(ords) == 0 {
+			continue
+		}
+		part, n, err := seg.Affected(ctx, ords, max)
+		if err != nil {
+			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
+		}
+		all, total = append(all, part), total+n
+	}
+	for len(list) < max && len(list) < total {
+		for i, part := range all {
+			if len(part) > 0 && len(list) < max {
+				list, all[i] = append(list, part[0]), part[1:]
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b bulwark.Affected) int {
+		return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name))
+	})
+	return list, total - len(list), nil
 }
