@@ -41,10 +41,11 @@ type Scanner struct {
 	TempDir  string // for scratch files; "" is the system's
 	Exec     string // program that serves as parsing child with ChildArg; "" is this one
 
-	Secrets  bool // look for secrets
-	Config   bool // look for dangerous settings
-	Malware  bool // look for programs that do harm
-	Licenses bool // look for licences that ask for a decision
+	Secrets  bool  // look for secrets
+	Config   bool  // look for dangerous settings
+	Malware  bool  // look for programs that do harm
+	Licenses bool  // look for licences that ask for a decision
+	Blame    Blame // ask a repository who brought what
 	VEX      []attest.Document
 	Ignores  []policy.Ignore
 	Baseline *bulwark.Report
@@ -98,6 +99,9 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
 	if err := s.judge(ctx, r, found, rules); err != nil {
+		return nil, err
+	}
+	if err := s.since(ctx, r, tree); err != nil {
 		return nil, err
 	}
 	r.Scan.DurationMS = s.now().Sub(start).Milliseconds()

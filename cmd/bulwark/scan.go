@@ -43,6 +43,7 @@ type scanFlags struct {
 	allowStarter, exitZero bool
 	secrets, malware       string
 	licenses               bool
+	blame                  string
 	noConfig               bool
 	parallel               int
 }
@@ -79,6 +80,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.StringVar(&o.secrets, "secrets", "auto", "look for secrets: on, off, auto (all but hosts, whose caches and sources would take minutes)")
 	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts)")
 	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision")
+	f.StringVar(&o.blame, "blame", "findings", "of a git work tree, tell the commit and author that brought: findings, all (every package, too), or none")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
@@ -197,6 +199,9 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		},
 	}
 	s.Licenses = o.licenses
+	if s.Blame, err = blame(o.blame); err != nil {
+		return nil, nil, err
+	}
 	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
 		return nil, nil, err
 	}
@@ -355,4 +360,17 @@ func readReport(name string) (*bulwark.Report, error) {
 		return nil, fmt.Errorf("read report %q: %w", name, err)
 	}
 	return r, nil
+}
+
+// blame reads the flag of that name; "", of commands without it, is none.
+func blame(s string) (scan.Blame, error) {
+	switch s {
+	case "", "none":
+		return scan.BlameNone, nil
+	case "findings":
+		return scan.BlameFindings, nil
+	case "all":
+		return scan.BlameAll, nil
+	}
+	return scan.BlameNone, fmt.Errorf("--blame %q: it is findings, all or none: %w", s, bulwark.ErrUsage)
 }

@@ -93,6 +93,7 @@ func (p *page) finding(x *Explained) {
 			where += " (deleted by layer " + e.Deleted.Short() + ", and still in the image)"
 		}
 		p.pair("evidence", strings.TrimPrefix(where+": "+e.Detail, ": "))
+		p.pair("", p.v.Since(e.Location))
 	}
 	for _, a := range x.Actions {
 		p.pair("to do", a.Title)
