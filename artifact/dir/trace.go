@@ -44,8 +44,8 @@ func trace(ctx context.Context, root, head string, asked []bulwark.Trace, limit 
 			b = content(work, a.Path, min(room, traceFile))
 			now[a.Path], room = b, room-int64(len(b))
 		}
-		if has := mention(b, &a); has != nil {
-			questions, of = append(questions, gitlog.Question{Path: a.Path, Has: has}), append(of, i)
+		if find := mention(b, &a); find != nil {
+			questions, of = append(questions, gitlog.Question{Path: a.Path, Find: find}), append(of, i)
 			out[i] = &bulwark.Change{} // not committed, until a commit is found
 		}
 	}
@@ -104,14 +104,14 @@ func content(work *os.Root, name string, max int64) []byte {
 
 // mention gives a test for what a asks for that the file passes as it is; nil when
 // there is none: a package whose version the file leaves to something else, say.
-func mention(now []byte, a *bulwark.Trace) func([]byte) bool {
+func mention(now []byte, a *bulwark.Trace) func([]byte) (from, to int) {
 	if a.Name != "" && a.Version != "" {
 		if i := strings.LastIndexByte(a.Name, ':'); i >= 0 {
 			a.Name = a.Name[i+1:] // Maven's group has a line of its own
 		}
-		has := func(b []byte) bool { return names(b, []byte(a.Name), []byte(a.Version)) }
-		if has(now) {
-			return has
+		find := func(b []byte) (from, to int) { return names(b, []byte(a.Name), []byte(a.Version)) }
+		if _, to := find(now); to > 0 {
+			return find
 		}
 	}
 	line := lineOf(now, a.Line)
@@ -119,7 +119,7 @@ func mention(now []byte, a *bulwark.Trace) func([]byte) bool {
 		return nil
 	}
 	line = bytes.Clone(line)
-	return func(b []byte) bool { return hasLine(b, line) }
+	return func(b []byte) (from, to int) { return hasLine(b, line) }
 }
 
 // lineOf gives a line, from 1, without its end.
@@ -135,16 +135,17 @@ func lineOf(b []byte, n int) []byte {
 	return nil
 }
 
-func hasLine(b, line []byte) bool {
+// hasLine gives the first line of b that says the same.
+func hasLine(b, line []byte) (from, to int) {
 	for at := 0; ; {
 		i := bytes.Index(b[at:], line)
 		if i < 0 {
-			return false
+			return 0, 0
 		}
 		i += at
 		end := i + len(line)
 		if (i == 0 || b[i-1] == '\n') && (end == len(b) || b[end] == '\n' || b[end] == '\r') {
-			return true
+			return i, endOfLine(b, end)
 		}
 		at = i + 1
 	}
@@ -154,12 +155,21 @@ func hasLine(b, line []byte) bool {
 // write it on the same line or right below.
 const reach = 4
 
-// names tells whether b has a package's name and within reach its version.
-func names(b, name, version []byte) bool {
+// endOfLine gives where the line after the one at b[i] begins.
+func endOfLine(b []byte, i int) int {
+	if n := bytes.IndexByte(b[i:], '\n'); n >= 0 {
+		return i + n + 1
+	}
+	return len(b)
+}
+
+// names gives the lines of b that have a package's name and within reach its
+// version.
+func names(b, name, version []byte) (from, to int) {
 	for at := 0; ; {
 		i := bytes.Index(b[at:], name)
 		if i < 0 {
-			return false
+			return 0, 0
 		}
 		i += at
 		at = i + 1
@@ -168,15 +178,10 @@ func names(b, name, version []byte) bool {
 		}
 		from, to := bytes.LastIndexByte(b[:i], '\n')+1, i+len(name)
 		for range reach {
-			n := bytes.IndexByte(b[to:], '\n')
-			if n < 0 {
-				to = len(b)
-				break
+			to = endOfLine(b, to)
+			if isVersion(b[from:to], version) {
+				return from, to
 			}
-			to += n + 1
-		}
-		if isVersion(b[from:to], version) {
-			return true
 		}
 	}
 }

@@ -26,9 +26,16 @@ import (
 // A Question asks since when a file has had something.
 type Question struct {
 	Path string // in the work tree, slash-separated and clean
-	// Has tells whether a version of the file has it. It does not keep content.
-	Has func(content []byte) bool
+	// Find gives the lines in which a version of the file has it, as offsets of their
+	// first byte and behind their last one; to is 0 when it has not. What the lines
+	// say decides alone: another version that has the same lines has it, too. It does
+	// not keep content.
+	Find func(content []byte) (from, to int)
 }
+
+// An ask is a question on its way, with the lines that hold what it asks for in the
+// version of the file that it is at.
+type ask struct{ question, from, to int }
 
 // An Answer is the commit that brought it, or the oldest one that was seen to have
 // it. The zero Answer says that the head commit does not have it.
@@ -307,32 +314,59 @@ func (t *tracer) of(commit, p string) (string, error) {
 	return t.blob(c.tree, p)
 }
 
-// has gives those of the questions to which a blob's answer is yes.
-func (t *tracer) has(blob string, asked []int) ([]int, error) {
-	if blob == "" {
-		return nil, nil
-	}
+// text gives a version of a file.
+func (t *tracer) text(blob string) ([]byte, error) {
 	x, err := t.objects.get(blob)
-	if err != nil {
-		return nil, err
+	if err == nil && x.kind != typeBlob {
+		err = damaged("file")
 	}
-	if x.kind != typeBlob {
-		return nil, damaged("file")
-	}
-	var out []int
-	for _, q := range asked {
-		if t.questions[q].Has(x.data) {
-			out = append(out, q)
+	return x.data, err
+}
+
+// has gives those of the questions to which a version's answer is yes. They are
+// about the lines of the version own, which mostly are where they were, or only
+// moved by what came before them.
+func (t *tracer) has(text, own []byte, asked []ask) (yes []ask) {
+	shift := len(text) - len(own)
+	for i, a := range asked {
+		if i%64 == 0 && t.ctx.Err() != nil {
+			return yes
+		}
+		line := own[a.from:a.to]
+		switch {
+		case same(text, a.from, line):
+		case same(text, a.from+shift, line):
+			a.from, a.to = a.from+shift, a.to+shift
+		default:
+			a.from, a.to = t.find(a.question, text)
+		}
+		if a.to > 0 {
+			yes = append(yes, a)
 		}
 	}
-	return out, nil
+	return yes
+}
+
+// same tells whether text has whole lines at an offset.
+func same(text []byte, at int, lines []byte) bool {
+	return at >= 0 && at <= len(text) && (at == 0 || text[at-1] == '\n') && bytes.HasPrefix(text[at:], lines) && len(lines) > 0 &&
+		(lines[len(lines)-1] == '\n' || at+len(lines) == len(text))
+}
+
+// find asks a question of a version.
+func (t *tracer) find(question int, text []byte) (from, to int) {
+	from, to = t.questions[question].Find(text)
+	if from < 0 || to > len(text) || from >= to {
+		return 0, 0
+	}
+	return from, to
 }
 
 // answer notes that a commit brought it, or that it had it before.
-func (t *tracer) answer(id string, asked []int, older bool) {
+func (t *tracer) answer(id string, asked []ask, older bool) {
 	c := t.commits[id]
-	for _, q := range asked {
-		t.result.Answers[q] = Answer{Commit: id, Author: c.author, Mail: c.mail, Date: c.date, Older: older}
+	for _, a := range asked {
+		t.result.Answers[a.question] = Answer{Commit: id, Author: c.author, Mail: c.mail, Date: c.date, Older: older}
 	}
 	if older && t.shallow[id] && len(asked) > 0 {
 		t.result.Shallow = true
@@ -352,14 +386,26 @@ func (t *tracer) cut(err error) {
 // once.
 func (t *tracer) file(p, head string, asked []int) {
 	blob, err := t.of(head, p)
-	if err == nil {
-		asked, err = t.has(blob, asked)
+	if err != nil || blob == "" {
+		t.cut(err)
+		return
 	}
+	text, err := t.text(blob)
 	if err != nil {
 		t.cut(err)
 		return
 	}
-	open := map[string][]int{head: asked}
+	var first []ask
+	for _, q := range asked {
+		if err := t.spent(); err != nil {
+			t.cut(err)
+			break
+		}
+		if from, to := t.find(q, text); to > 0 {
+			first = append(first, ask{q, from, to})
+		}
+	}
+	open := map[string][]ask{head: first}
 	queue := []string{head} // sorted, youngest last
 	for len(queue) > 0 {
 		id := queue[len(queue)-1]
@@ -383,7 +429,7 @@ func (t *tracer) file(p, head string, asked []int) {
 				queue = slices.Insert(queue, i, way.parent)
 			}
 			open[way.parent] = append(open[way.parent], way.asked...)
-			asked = slices.DeleteFunc(asked, func(q int) bool { return slices.Contains(way.asked, q) })
+			asked = without(asked, way.asked)
 		}
 		t.answer(id, asked, err != nil || t.shallow[id])
 	}
@@ -392,18 +438,28 @@ func (t *tracer) file(p, head string, asked []int) {
 // A way is a parent and the questions that go on to it.
 type way struct {
 	parent string
-	asked  []int
+	asked  []ask // by question
+}
+
+// without gives the asks whose questions are not among gone.
+func without(asked, gone []ask) []ask {
+	left := map[int]bool{}
+	for _, a := range gone {
+		left[a.question] = true
+	}
+	return slices.DeleteFunc(slices.Clone(asked), func(a ask) bool { return left[a.question] })
 }
 
 // pass shares the questions of a commit out among its parents. After an error some
 // are not.
-func (t *tracer) pass(id, p string, asked []int) (out []way, err error) {
-	left := slices.Clone(asked)
+func (t *tracer) pass(id, p string, asked []ask) (out []way, err error) {
+	left := asked
 	own, err := t.of(id, p)
-	if err != nil {
+	if err != nil || len(asked) == 0 {
 		return nil, err
 	}
-	var other []way // parents with another version, to be read if need be
+	type version struct{ parent, blob string }
+	var other []version // to be read if need be
 	for _, parent := range t.commits[id].parents {
 		blob, perr := t.of(parent, p)
 		switch {
@@ -412,21 +468,29 @@ func (t *tracer) pass(id, p string, asked []int) (out []way, err error) {
 		case blob == own:
 			return []way{{parent, left}}, nil
 		case blob != "":
-			other = append(other, way{parent: parent})
+			other = append(other, version{parent, blob})
 		}
 	}
-	for _, w := range other {
-		blob, berr := t.of(w.parent, p)
-		if berr == nil {
-			w.asked, berr = t.has(blob, left)
-		}
-		if berr != nil {
-			err = berr
+	if len(other) == 0 {
+		return nil, err
+	}
+	mine, merr := t.text(own)
+	if merr != nil {
+		return nil, merr
+	}
+	for _, v := range other {
+		text, terr := t.text(v.blob)
+		if terr != nil {
+			err = terr
 			continue
 		}
-		if len(w.asked) > 0 {
-			out = append(out, w)
-			left = slices.DeleteFunc(left, func(q int) bool { return slices.Contains(w.asked, q) })
+		yes := t.has(text, mine, left)
+		if serr := t.spent(); serr != nil {
+			return out, serr // not all were asked
+		}
+		if len(yes) > 0 {
+			out = append(out, way{v.parent, yes})
+			left = without(left, yes)
 		}
 	}
 	return out, err

@@ -224,7 +224,16 @@ func (r *repo) trace(head string, bounds gitlog.Bounds, questions ...gitlog.Ques
 
 // word asks for a word in a file.
 func word(path, w string) gitlog.Question {
-	return gitlog.Question{Path: path, Has: func(b []byte) bool { return slices.Contains(strings.Fields(string(b)), w) }}
+	return gitlog.Question{Path: path, Find: func(b []byte) (int, int) {
+		at := 0
+		for line := range strings.Lines(string(b)) {
+			if slices.Contains(strings.Fields(line), w) {
+				return at, at + len(line)
+			}
+			at += len(line)
+		}
+		return 0, 0
+	}}
 }
 
 // who gives the authors of the answers, "?" for none, "+" behind those who may not
@@ -323,7 +332,7 @@ func TestCut(t *testing.T) {
 			r.check(os.Remove(filepath.Join(r.dir, "objects", c["M"][:2], c["M"][2:])))
 		}, gitlog.Bounds{}, "no such git object", "Hal Gil+ Gil+ Gil+ Hal ? Gil+ Gil+ ? ? ?"},
 		{"commit-damaged", func(r *repo, c map[string]string) { r.write("objects/"+c["B"][:2]+"/"+c["B"][2:], []byte("no zlib")) }, gitlog.Bounds{}, "damaged", "Hal Max+ Sue Max+ Hal ? Sue Gil ? ? ?"},
-		{"commits", nil, gitlog.Bounds{Commits: 1}, "commits were looked at", "Hal Gil+ Gil+ Gil+ Hal ? Hal+ Hal+ ? ? ?"},
+		{"commits", nil, gitlog.Bounds{Commits: 1}, "commits were looked at", "Hal+ Hal+ Hal+ Hal+ Hal+ ? ? ? ? ? ?"},
 		{"bytes", nil, gitlog.Bounds{Bytes: 1}, "bytes of objects", ""},
 		{"circle", func(r *repo, c map[string]string) { // objects under names that are not theirs
 			b, err := os.ReadFile(filepath.Join(r.dir, "objects", c["H"][:2], c["H"][2:]))

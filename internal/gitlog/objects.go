@@ -66,13 +66,23 @@ type objects struct {
 	root   *os.Root // of git's folder
 	width  int      // bytes of a hash: 20, or 32
 	packs  []*pack
-	kept   map[string]object
-	filled int
-	read   int64 // bytes inflated so far
+	young  map[key]object // used lately
+	old    map[key]object // used before that
+	filled int            // bytes of young
+	read   int64          // bytes inflated so far
+	z      io.ReadCloser  // nil before the first use
+	br     *bufio.Reader
+}
+
+// A key names an object by its id, or by its place in a pack.
+type key struct {
+	id   string
+	pack *pack
+	off  int64
 }
 
 func openObjects(root *os.Root, width int) (*objects, error) {
-	o := &objects{root: root, width: width, kept: map[string]object{}}
+	o := &objects{root: root, width: width, young: map[key]object{}, br: bufio.NewReader(nil)}
 	dir, err := root.Open("objects/pack")
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, nil
@@ -211,29 +221,57 @@ func (o *objects) get(id string) (object, error) {
 	if err != nil || len(hash) != o.width {
 		return object{}, damaged("object name")
 	}
-	if x, ok := o.kept[id]; ok {
+	if x, ok := o.known(key{id: id}); ok {
 		return x, nil
 	}
-	x, err := o.loose(id)
-	if errors.Is(err, fs.ErrNotExist) {
-		x, err = o.packed(hash)
+	x, err := o.packed(hash)
+	if errors.Is(err, errMissing) {
+		var lerr error
+		if x, lerr = o.loose(id); !errors.Is(lerr, fs.ErrNotExist) {
+			err = lerr
+		}
 	}
 	if err != nil {
 		return object{}, err
 	}
-	o.keep(id, x)
+	o.keep(key{id: id}, x)
 	return x, nil
 }
 
-func (o *objects) keep(key string, x object) {
-	if len(x.data) > maxCache/8 {
+func (o *objects) known(k key) (object, bool) {
+	if x, ok := o.young[k]; ok {
+		return x, true
+	}
+	x, ok := o.old[k]
+	if ok {
+		o.keep(k, x)
+	}
+	return x, ok
+}
+
+func (o *objects) keep(k key, x object) {
+	size := len(x.data) + 200
+	if size > maxCache/4 {
 		return
 	}
-	if o.filled += len(x.data) + 200; o.filled > maxCache {
-		clear(o.kept)
-		o.filled = len(x.data) + 200
+	if o.filled += size; o.filled > maxCache/2 {
+		o.old, o.young, o.filled = o.young, map[key]object{}, size
 	}
-	o.kept[key] = x
+	o.young[k] = x
+}
+
+// unzip makes the one decompressor read from r.
+func (o *objects) unzip(r io.Reader) (io.Reader, error) {
+	o.br.Reset(r)
+	if z, ok := o.z.(zlib.Resetter); ok {
+		return o.z, z.Reset(o.br, nil)
+	}
+	z, err := zlib.NewReader(o.br)
+	if err != nil {
+		return nil, err
+	}
+	o.z = z
+	return z, nil
 }
 
 // loose reads an object that has a file of its own.
@@ -243,7 +281,7 @@ func (o *objects) loose(id string) (object, error) {
 		return object{}, err
 	}
 	defer f.Close()
-	z, err := zlib.NewReader(bufio.NewReader(f))
+	z, err := o.unzip(f)
 	if err != nil {
 		return object{}, damaged("loose object")
 	}
@@ -285,56 +323,74 @@ func (o *objects) packed(hash []byte) (object, error) {
 // unpack reads the object at an offset of a pack: the chain of its deltas, down to
 // what is whole, and up again.
 func (o *objects) unpack(p *pack, off int64) (object, error) {
-	var deltas [][]byte
+	type step struct {
+		off   int64
+		delta []byte
+	}
+	var steps []step
 	held := 0
 	for {
-		if len(deltas) > maxDelta || held > 4*maxObject {
+		if len(steps) > maxDelta || held > 4*maxObject {
 			return object{}, damaged("chain of deltas")
 		}
-		kind, size, at, err := p.head(off)
-		if err != nil {
-			return object{}, err
-		}
-		next := int64(-1)
-		var base []byte
-		switch kind {
-		case typeOffDelta:
-			back, n, err := p.back(at)
-			if err != nil || back <= 0 || back >= off {
-				return object{}, damaged("base of a delta")
-			}
-			next, at = off-back, at+n
-		case typeRefDelta:
-			base = make([]byte, o.width)
-			if _, err := p.data.ReadAt(base, at); err != nil {
-				return object{}, damaged("base of a delta")
-			}
-			at += int64(o.width)
-			if next, err = p.find(base); err != nil {
+		x, known := o.known(key{pack: p, off: off})
+		if !known {
+			kind, size, at, err := p.head(off)
+			if err != nil {
 				return object{}, err
 			}
-			if next < 0 || next == off {
-				return object{}, damaged("base of a delta") // packs on disk have it themselves
+			next, at, err := o.base(p, kind, off, at)
+			if err != nil {
+				return object{}, err
 			}
-		case typeCommit, typeTree, typeBlob, typeTag:
-		default:
-			return object{}, damaged("type of a packed object")
-		}
-		b, err := o.inflate(p, at, size)
-		if err != nil {
-			return object{}, err
-		}
-		if next < 0 {
-			for _, d := range slices.Backward(deltas) {
-				if b, err = patch(b, d); err != nil {
-					return object{}, err
-				}
-				o.read += int64(len(b))
+			b, err := o.inflate(p, at, size)
+			if err != nil {
+				return object{}, err
 			}
-			return object{kind, b}, nil
+			if next >= 0 {
+				steps, held, off = append(steps, step{off, b}), held+len(b), next
+				continue
+			}
+			x = object{kind, b}
+			o.keep(key{pack: p, off: off}, x)
 		}
-		deltas, held, off = append(deltas, b), held+len(b), next
+		for _, d := range slices.Backward(steps) {
+			b, err := patch(x.data, d.delta)
+			if err != nil {
+				return object{}, err
+			}
+			o.read += int64(len(b))
+			x = object{x.kind, b}
+			o.keep(key{pack: p, off: d.off}, x)
+		}
+		return x, nil
 	}
+}
+
+// base gives where the base of a delta is, -1 for an object that is whole, and
+// where the compressed bytes begin.
+func (o *objects) base(p *pack, kind int, off, at int64) (next, begin int64, err error) {
+	switch kind {
+	case typeCommit, typeTree, typeBlob, typeTag:
+		return -1, at, nil
+	case typeOffDelta:
+		back, n, err := p.back(at)
+		if err != nil || back <= 0 || back >= off {
+			return 0, 0, damaged("base of a delta")
+		}
+		return off - back, at + n, nil
+	case typeRefDelta:
+		hash := make([]byte, o.width)
+		if _, err := p.data.ReadAt(hash, at); err != nil {
+			return 0, 0, damaged("base of a delta")
+		}
+		next, err := p.find(hash)
+		if err != nil || next < 0 || next == off { // packs on disk have it themselves
+			return 0, 0, damaged("base of a delta")
+		}
+		return next, at + int64(o.width), nil
+	}
+	return 0, 0, damaged("type of a packed object")
 }
 
 // head reads an object's type and size, and gives where the rest begins.
@@ -379,11 +435,12 @@ func (p *pack) back(at int64) (back, length int64, err error) {
 }
 
 func (o *objects) inflate(p *pack, at, size int64) ([]byte, error) {
-	z, err := zlib.NewReader(bufio.NewReader(io.NewSectionReader(p.data, at, max(0, p.size-at))))
+	z, err := o.unzip(io.NewSectionReader(p.data, at, max(0, p.size-at)))
 	if err != nil {
 		return nil, damaged("packed object")
 	}
 	var b bytes.Buffer
+	b.Grow(int(min(size, 1<<20)) + bytes.MinRead)
 	n, err := io.Copy(&b, io.LimitReader(z, size+1))
 	o.read += n
 	if err != nil || n != size {
