@@ -5,7 +5,6 @@ package gitlog
 import (
 	"bufio"
 	"bytes"
-	"compress/zlib"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -17,6 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/klauspost/compress/zlib" // unfolding is most of the work
 )
 
 // Bounds on what a hostile repository can make a reader do.
