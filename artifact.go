@@ -46,6 +46,7 @@ type Image struct {
 	History     []History         `json:"history,omitempty"`     // oldest first
 	RepoTags    []string          `json:"repoTags,omitempty"`
 	RepoDigests []string          `json:"repoDigests,omitempty"`
+	SelfNamed   bool              `json:"selfNamed,omitempty"` // RepoDigests hold the engine's own id, which no registry need have seen
 }
 
 // A History entry is one step of an image's build.

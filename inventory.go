@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 )
 
 // An Inventory is what an artifact contains. It is a function of content alone
@@ -106,6 +107,26 @@ type Location struct {
 	Line    int    `json:"line,omitempty"`    // from 1; 0 is unknown
 	Layer   Digest `json:"layer,omitempty"`   // diff ID of the layer that brought it
 	Deleted Digest `json:"deleted,omitempty"` // diff ID of the later layer that removed it
+	// Since is the commit that brought it, where a repository's history was asked;
+	// nil is unknown.
+	Since *Change `json:"since,omitempty"`
+}
+
+// A Change is the commit that brought something into a repository.
+type Change struct {
+	Commit string    `json:"commit,omitempty"` // full name; "" when it is not committed yet
+	Author string    `json:"author,omitempty"` // name, as the commit has it: anybody may write any
+	Mail   string    `json:"mail,omitempty"`
+	Date   time.Time `json:"date,omitzero"`   // the author's
+	Older  bool      `json:"older,omitempty"` // Commit has it already; what came before was not seen
+}
+
+// A Trace asks a repository's history since when a file has had something.
+type Trace struct {
+	Path    string // of a file in the work tree
+	Name    string // of a package that the file names with its Version; "" asks for the line
+	Version string
+	Line    int // from 1, of the file as it is in the work tree; asked when the package is not found
 }
 
 // A Layer is one layer of an image. All but Class and Owner is a function of

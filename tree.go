@@ -5,6 +5,7 @@ package bulwark
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // A Tree is an opened artifact. Whatever it is, it is read as tar streams: an
@@ -15,6 +16,10 @@ type Tree struct {
 	Layers   []Blob   // oldest first
 	Gaps     []Gap    // known before anything is read
 	Close    func() error
+	// Trace asks the history of a repository; nil when there is none. The changes
+	// are in the order of asked, nil where nothing is known; gaps say why. It takes
+	// no longer than about limit.
+	Trace func(ctx context.Context, asked []Trace, limit time.Duration) ([]*Change, []Gap, error)
 }
 
 // A Blob is one layer and the way to its bytes.

@@ -10,6 +10,7 @@
 package advisory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,19 +108,21 @@ func (db *DB) attach(name string, b []byte) error {
 }
 
 // Starter builds a database in memory from OSV records, one in a file, at any
-// depth of fsys. It says of itself that it is a starter set. A record that
+// depth of fsys. It says of itself that it is a starter set, and counts a flaw once
+// that is there for several ecosystems. A record that
 // cannot be read is an error.
 func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 	builders := map[string]*index.Builder{}
 	var newest time.Time
-	count := 0
+	flaws := map[string]bool{} // a record is there once for each ecosystem
 	for a, err := range (osv.Feed{Compare: vers.Compare}).Parse(ctx, fsys) {
 		if err != nil {
 			return nil, fmt.Errorf("starter set: %w", err)
 		}
-		if !a.Withdrawn.IsZero() {
+		if !a.Withdrawn.IsZero() || flaws[a.ID] {
 			continue
 		}
+		flaws[a.ID] = true
 		a.Feed = "starter"
 		if a.Modified.After(newest) {
 			newest = a.Modified
@@ -142,7 +145,6 @@ func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 				return nil, fmt.Errorf("starter set: %w", err)
 			}
 		}
-		count++
 	}
 	db := &DB{starter: true, segments: map[string]*index.Segment{}, order: slices.Sorted(maps.Keys(builders))}
 	db.manifest.Built = newest
@@ -158,7 +160,7 @@ func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 		}
 	}
 	db.id = all.digest()
-	db.manifest.Feeds = []bundle.Feed{{Feed: bulwark.Feed{Name: "starter", Records: count, Modified: newest, Fetched: newest, Source: "embedded"}}}
+	db.manifest.Feeds = []bundle.Feed{{Feed: bulwark.Feed{Name: "starter", Records: len(flaws), Modified: newest, Fetched: newest, Source: "embedded"}}}
 	return db, nil
 }
 
@@ -237,4 +239,47 @@ func (db *DB) Advisory(id string) (bulwark.Advisory, error) {
 	}
 	a, _, err := m.describe(&f)
 	return a, err
+}
+
+// Affected gives what the database knows of the packages and versions that an id,
+// own or alias, is about: at most max of them, some of each ecosystem, by
+// ecosystem and name, and how many more there are. It reads whole segments and
+// serves people, not scans.
+func (db *DB) Affected(ctx context.Context, id string, max int) (list []bulwark.Affected, more int, err error) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.closed {
+		return nil, 0, fs.ErrClosed
+	}
+	var all [][]bulwark.Affected
+	total := 0
+	for _, base := range db.order {
+		seg := db.segments[base]
+		if err := seg.Check(); err != nil {
+			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
+		}
+		ords, err := seg.Lookup(id)
+		if err != nil {
+			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
+		}
+		if len(ords) == 0 {
+			continue
+		}
+		part, n, err := seg.Affected(ctx, ords, max)
+		if err != nil {
+			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
+		}
+		all, total = append(all, part), total+n
+	}
+	for len(list) < max && len(list) < total {
+		for i, part := range all {
+			if len(part) > 0 && len(list) < max {
+				list, all[i] = append(list, part[0]), part[1:]
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b bulwark.Affected) int {
+		return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name))
+	})
+	return list, total - len(list), nil
 }

@@ -3,6 +3,7 @@
 package advisory_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -209,6 +210,7 @@ func TestStarter(t *testing.T) {
 		record("CVE-2014-0160", "Debian:7", "openssl", "1.0.1e-2+deb7u5", "2014-04-07T00:00:00Z"),
 	} {
 		fsys[strings.TrimPrefix(f.Name, "osv/")] = &fstest.MapFile{Data: f.Data}
+		fsys["again/"+f.Name] = &fstest.MapFile{Data: f.Data} // of a second ecosystem: the same flaw
 	}
 	db, err := advisory.Starter(t.Context(), fsys)
 	if err != nil {
@@ -257,5 +259,44 @@ func TestReportForm(t *testing.T) {
 	b, err := json.Marshal(r)
 	if err != nil || !strings.Contains(string(b), `"severity":"high"`) {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// What an id affects is told for every ecosystem, a little of each.
+func TestAffected(t *testing.T) {
+	fsys := fstest.MapFS{}
+	for i, name := range []string{"a", "b", "c"} {
+		f := record(fmt.Sprintf("X-%d", i), "npm", name, "1.0.0", "2021-12-10T00:00:00Z")
+		fsys["npm/"+name+".json"] = &fstest.MapFile{Data: bytes.Replace(f.Data, []byte(`"id"`), []byte(`"aliases":["CVE-2026-1"],"id"`), 1)}
+	}
+	f := record("CVE-2026-1", "Debian:12", "node-a", "1.0-1", "2021-12-10T00:00:00Z")
+	fsys["Debian/d.json"] = &fstest.MapFile{Data: f.Data}
+	db, err := advisory.Starter(t.Context(), fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, tc := range []struct {
+		max, more int
+		want      []string
+	}{
+		{10, 0, []string{"Debian:12 node-a 1.0-1", "npm a 1.0.0", "npm b 1.0.0", "npm c 1.0.0"}},
+		{2, 2, []string{"Debian:12 node-a 1.0-1", "npm a 1.0.0"}},
+		{0, 4, nil},
+	} {
+		list, more, err := db.Affected(t.Context(), "CVE-2026-1", tc.max)
+		if err != nil || more != tc.more {
+			t.Errorf("at most %d: %d more, %v", tc.max, more, err)
+		}
+		var got []string
+		for _, a := range list {
+			got = append(got, a.Ecosystem+" "+a.Name+" "+a.Ranges[0].Fixed)
+		}
+		if d := gocmp.Diff(tc.want, got); d != "" {
+			t.Errorf("at most %d: -want +got:\n%s", tc.max, d)
+		}
+	}
+	if list, more, err := db.Affected(t.Context(), "CVE-1999-0001", 10); list != nil || more != 0 || err != nil {
+		t.Error(list, more, err)
 	}
 }

@@ -4,11 +4,13 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -24,7 +26,7 @@ import (
 // needed. It is safe for concurrent use.
 type Set struct {
 	Checks []Check
-	secret func() *secret.Check
+	secret func() (*secret.Check, error)
 }
 
 // Options say which checks are wanted. The zero value is none.
@@ -47,17 +49,17 @@ func All() Options {
 // Load gives the checks that are asked for. The rules of secrets serve Redacted
 // in any case.
 func Load(o Options) *Set {
-	s := &Set{secret: once(secret.New)}
+	s := &Set{secret: sync.OnceValues(secret.New)}
 	// Every check is in this list; a new one is added here.
 	for _, c := range []struct {
 		wanted bool
-		check  lazy
+		check  *lazy
 	}{
-		{o.Secrets, lazy{"secret", []bulwark.Class{bulwark.ClassSecret}, func() Check { return s.secret() }}},
-		{o.Images, lazy{"image", []bulwark.Class{bulwark.ClassMisconfiguration, bulwark.ClassCompliance, bulwark.ClassSecret}, later(image.New)}},
-		{o.Builds, lazy{"buildfile", []bulwark.Class{bulwark.ClassMisconfiguration}, later(image.NewBuild)}},
-		{o.Texts, lazy{"license", []bulwark.Class{bulwark.ClassLicense}, later(license.New)}},
-		{o.Malware, lazy{"malware", []bulwark.Class{bulwark.ClassMalware}, later(o.malware)}},
+		{o.Secrets, later("secret", s.secret, bulwark.ClassSecret)},
+		{o.Images, later("image", image.New, bulwark.ClassMisconfiguration, bulwark.ClassCompliance, bulwark.ClassSecret)},
+		{o.Builds, later("buildfile", image.NewBuild, bulwark.ClassMisconfiguration)},
+		{o.Texts, later("license", license.New, bulwark.ClassLicense)},
+		{o.Malware, later("malware", o.malware, bulwark.ClassMalware)},
 	} {
 		if c.wanted {
 			s.Checks = append(s.Checks, c.check)
@@ -70,42 +72,59 @@ func (o Options) malware() (*malware.Check, error) {
 	return malware.New(malware.Options{Rules: o.Rules, MD5: o.MD5, SHA1: o.SHA1})
 }
 
-// once makes a check when it is first needed. Its rules are part of the program
-// and tested with it, or were accepted before: that they cannot be read is a fault
-// of the program.
-func once[T any](make func() (T, error)) func() T {
-	return sync.OnceValue(func() T {
-		c, err := make()
-		if err != nil {
-			panic(err)
-		}
-		return c
-	})
-}
-
-func later[T Check](make func() (T, error)) func() Check {
-	get := once(make)
-	return func() Check { return get() }
-}
-
-// lazy is a check whose rules are read when it is first asked something.
+// lazy is a check whose rules are read when it is first asked something. Rules are
+// part of the program and tested with it, or were accepted before; when they
+// cannot be read all the same the check wants nothing, and its Set says so.
 type lazy struct {
 	name    string
 	classes []bulwark.Class // of its findings
-	get     func() Check
+	get     func() (Check, error)
+	fault   atomic.Pointer[error] // of get, once it was asked
 }
 
-func (l lazy) Name() string                            { return l.name }
-func (l lazy) Wants(path string, st bulwark.Stat) bool { return l.get().Wants(path, st) }
-func (l lazy) Rules() []bulwark.Rule                   { return l.get().Rules() }
+func later[T Check](name string, make func() (T, error), classes ...bulwark.Class) *lazy {
+	l := &lazy{name: name, classes: classes}
+	l.get = sync.OnceValues(func() (Check, error) {
+		c, err := make()
+		if err != nil {
+			err = fmt.Errorf("rules of the check %q: %w", name, err)
+			l.fault.Store(&err)
+			return nil, err
+		}
+		return c, nil
+	})
+	return l
+}
 
-func (l lazy) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, error) {
-	return l.get().Check(ctx, f)
+func (l *lazy) Name() string { return l.name }
+
+func (l *lazy) Wants(path string, st bulwark.Stat) bool {
+	c, err := l.get()
+	return err == nil && c.Wants(path, st)
+}
+
+func (l *lazy) Rules() []bulwark.Rule {
+	c, err := l.get()
+	if err != nil {
+		return nil
+	}
+	return c.Rules()
+}
+
+func (l *lazy) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	return c.Check(ctx, f)
 }
 
 // Inspect gives digests, too, if the check is a Hasher.
-func (l lazy) Inspect(ctx context.Context, f *bulwark.File, sum func(bulwark.FileHash)) ([]bulwark.Finding, error) {
-	c := l.get()
+func (l *lazy) Inspect(ctx context.Context, f *bulwark.File, sum func(bulwark.FileHash)) ([]bulwark.Finding, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
 	if h, ok := c.(Hasher); ok {
 		return h.Inspect(ctx, f, sum)
 	}
@@ -113,11 +132,25 @@ func (l lazy) Inspect(ctx context.Context, f *bulwark.File, sum func(bulwark.Fil
 }
 
 // WantsHead passes on what the check may refuse by a file's first bytes.
-func (l lazy) WantsHead(path string, head []byte) bool {
-	h, ok := l.get().(interface {
+func (l *lazy) WantsHead(path string, head []byte) bool {
+	c, err := l.get()
+	h, ok := c.(interface {
 		WantsHead(path string, head []byte) bool
 	})
-	return !ok || h.WantsHead(path, head)
+	return err == nil && (!ok || h.WantsHead(path, head))
+}
+
+// Faults gives why checks that were asked something did not look at anything.
+func (s *Set) Faults() []error {
+	var out []error
+	for _, c := range s.Checks {
+		if l, ok := c.(*lazy); ok {
+			if err := l.fault.Load(); err != nil {
+				out = append(out, *err)
+			}
+		}
+	}
+	return out
 }
 
 // Licenses gives packages that declare no licence one from the texts that lie
@@ -158,21 +191,15 @@ func Benchmark(name string, r *bulwark.Report, l Looked) ([]bulwark.Control, err
 	return benchmark.Judge(r, l), nil
 }
 
-// Rules lists every rule that a finding may name, of all checks.
-func Rules() []bulwark.Rule {
-	out := lifecycle.Rules()
-	for _, c := range Load(All()).Checks {
-		out = append(out, c.Rules()...)
-	}
-	return out
-}
-
 // Image gives what the checks find in an image's configuration.
 func (s *Set) Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Finding, error) {
 	var out []bulwark.Finding
 	for _, c := range s.Checks {
-		if l, ok := c.(lazy); ok {
-			c = l.get()
+		if l, ok := c.(*lazy); ok {
+			var err error
+			if c, err = l.get(); err != nil {
+				return out, err
+			}
 		}
 		if ic, ok := c.(ImageCheck); ok {
 			found, err := ic.Image(ctx, a)
@@ -186,37 +213,51 @@ func (s *Set) Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Finding
 }
 
 // Rules gives by id the rules of the checks that may have made the findings.
-func (s *Set) Rules(found []bulwark.Finding) map[string]bulwark.Rule {
+func (s *Set) Rules(found []bulwark.Finding) (map[string]bulwark.Rule, error) {
 	out := map[string]bulwark.Rule{}
 	for _, c := range s.Checks {
-		if l, ok := c.(lazy); ok && !slices.ContainsFunc(found, func(f bulwark.Finding) bool { return slices.Contains(l.classes, f.Class) }) {
+		if l, ok := c.(*lazy); ok && !slices.ContainsFunc(found, func(f bulwark.Finding) bool { return slices.Contains(l.classes, f.Class) }) {
 			continue
 		}
 		for _, r := range c.Rules() {
 			out[r.ID] = r
 		}
 	}
-	return out
+	return out, errors.Join(s.Faults()...)
+}
+
+// Every gives all rules of all checks.
+func Every() ([]bulwark.Rule, error) {
+	s := Load(All())
+	out := lifecycle.Rules()
+	for _, c := range s.Checks {
+		out = append(out, c.Rules()...)
+	}
+	return out, errors.Join(s.Faults()...)
 }
 
 // Redacted gives a copy of an image's configuration without the secrets in it.
-// Nil stays nil.
-func (s *Set) Redacted(i *bulwark.Image) *bulwark.Image {
+// Nil stays nil. The error says that the rules cannot be read.
+func (s *Set) Redacted(i *bulwark.Image) (*bulwark.Image, error) {
 	if i == nil {
-		return nil
+		return nil, nil
+	}
+	rules, err := s.secret()
+	if err != nil {
+		return nil, fmt.Errorf("redact: %w", err)
 	}
 	clean := func(list []string) []string {
 		list = slices.Clone(list)
 		for k := range list {
-			list[k] = s.secret().Redact(list[k])
+			list[k] = rules.Redact(list[k])
 		}
 		return list
 	}
 	out := *i
-	out.Env = s.secret().RedactEnv(i.Env)
+	out.Env = rules.RedactEnv(i.Env)
 	out.Labels = maps.Clone(i.Labels)
 	for k, v := range out.Labels {
-		if _, red, ok := strings.Cut(s.secret().RedactEnv([]string{k + "=" + v})[0], "="); ok {
+		if _, red, ok := strings.Cut(rules.RedactEnv([]string{k + "=" + v})[0], "="); ok {
 			out.Labels[k] = red
 		}
 	}
@@ -224,10 +265,17 @@ func (s *Set) Redacted(i *bulwark.Image) *bulwark.Image {
 	out.History = slices.Clone(i.History)
 	for k := range out.History {
 		h := &out.History[k]
-		h.CreatedBy, h.Comment = s.secret().Redact(h.CreatedBy), s.secret().Redact(h.Comment)
+		h.CreatedBy, h.Comment = rules.Redact(h.CreatedBy), rules.Redact(h.Comment)
 	}
-	return &out
+	return &out, nil
 }
 
-// RedactLine takes the secrets out of one line of text.
-func (s *Set) RedactLine(line string) string { return s.secret().Redact(line) }
+// RedactLine takes the secrets out of one line of text. The error says that the
+// rules cannot be read.
+func (s *Set) RedactLine(line string) (string, error) {
+	rules, err := s.secret()
+	if err != nil {
+		return "", fmt.Errorf("redact: %w", err)
+	}
+	return rules.Redact(line), nil
+}

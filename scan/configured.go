@@ -35,7 +35,8 @@ func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found []
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "malware was not looked for"})
 	}
 	if a.Image == nil {
-		return found, set.set.Rules(found), nil
+		rules, err := set.set.Rules(found)
+		return found, rules, err
 	}
 	// The findings name the image, and so belong to its name.
 	key, cacheable := chainKey(s.plan().key(a.Kind, cmp.Or(s.Build, s.Tool.Version), set), r.Inventory.Layers)
@@ -66,12 +67,22 @@ func configure(ctx context.Context, r *bulwark.Report, found []bulwark.Finding, 
 	if err != nil {
 		return nil, err
 	}
-	c := &configured{Image: checks.Redacted(r.Artifact.Image), Findings: more, Rules: map[string]bulwark.Rule{}}
+	c := &configured{Findings: more, Rules: map[string]bulwark.Rule{}}
+	if c.Image, err = checks.Redacted(r.Artifact.Image); err != nil {
+		return nil, err
+	}
 	for _, l := range r.Inventory.Layers {
-		c.CreatedBy = append(c.CreatedBy, checks.RedactLine(l.CreatedBy))
+		line, err := checks.RedactLine(l.CreatedBy)
+		if err != nil {
+			return nil, err
+		}
+		c.CreatedBy = append(c.CreatedBy, line)
 	}
 	all := slices.Concat(found, more)
-	rules := checks.Rules(all)
+	rules, err := checks.Rules(all)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range all {
 		if rule, ok := rules[f.Rule]; ok {
 			c.Rules[f.Rule] = rule

@@ -201,33 +201,35 @@ const notRecalled = "the digests of its files are not kept, or not under the sam
 
 // recalled asks the list of known malware about a saved report's layers, of which
 // records may be kept.
-func (s *Scanner) recalled(r *bulwark.Report, found []bulwark.Finding, rules map[string]bulwark.Rule) ([]bulwark.Finding, map[string]bulwark.Rule) {
+func (s *Scanner) recalled(r *bulwark.Report, found []bulwark.Finding, rules map[string]bulwark.Rule) ([]bulwark.Finding, map[string]bulwark.Rule, error) {
 	h := s.hashes()
 	if h == nil || r.Artifact.Kind == bulwark.KindSBOM {
-		return found, rules
+		return found, rules, nil
 	}
 	r.Inventory.Gaps = slices.DeleteFunc(r.Inventory.Gaps, func(g bulwark.Gap) bool { return g.Detail == notRecalled })
 	set := s.plan().parsers(r.Artifact.Kind)
 	st, err := s.store(r.Artifact.Kind, &set).recall(r.Inventory.Layers)
 	if err != nil || len(r.Inventory.Layers) == 0 {
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: notRecalled})
-		return found, rules
+		return found, rules, nil
 	}
 	known, gaps := st.known(h)
 	r.Inventory.Gaps = append(r.Inventory.Gaps, gaps...)
 	found = slices.DeleteFunc(found, malware.ByDigest)
-	return slices.Concat(found, known), withRules(rules, known, &set)
+	rules, err = withRules(rules, known, &set)
+	return slices.Concat(found, known), rules, err
 }
 
 // withRules gives rules with those of further findings.
-func withRules(rules map[string]bulwark.Rule, found []bulwark.Finding, set *parsers) map[string]bulwark.Rule {
+func withRules(rules map[string]bulwark.Rule, found []bulwark.Finding, set *parsers) (map[string]bulwark.Rule, error) {
 	if len(found) == 0 {
-		return rules
+		return rules, nil
 	}
 	rules = maps.Clone(rules)
 	if rules == nil {
 		rules = map[string]bulwark.Rule{}
 	}
-	maps.Copy(rules, set.set.Rules(found))
-	return rules
+	more, err := set.set.Rules(found)
+	maps.Copy(rules, more)
+	return rules, err
 }

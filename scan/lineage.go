@@ -66,15 +66,20 @@ func (s *Scanner) base(r *bulwark.Report) *bulwark.Base {
 				continue // itself, or another tag of it
 			}
 			b := &bulwark.Base{Name: img.Name, Digest: img.Digest, Layers: i + 1, By: "layers", Confidence: "likely"}
-			said := digest.Valid() && img.Digest == digest || label != "" && canonical(label) == img.Name
-			if said || img.Declared {
+			said := digest.Valid() && img.Digest == digest || label != "" && canonical(label) == img.Name && proven(img)
+			switch {
+			case said || img.Declared:
 				b.Confidence = "certain"
-			} else if !begins(r.Artifact.Image, img) {
+			case !begins(r.Artifact.Image, img):
 				continue
+			case !proven(img):
+				b.Confidence = "guess"
 			}
-			// A label decides; then the longest chain; then a declared base before
-			// an image that may only share its first instructions with this one.
-			if best == nil || said && best.Confidence != "certain" || img.Declared && best.Confidence == "likely" && best.Layers == b.Layers {
+			// A label decides; then whether the name is more than what somebody wrote on
+			// an image of his own; then the longest chain; then a declared base before an
+			// image that may only share its first instructions with this one.
+			if best == nil || said && best.Confidence != "certain" || best.Confidence == "guess" && b.Confidence != "guess" ||
+				img.Declared && best.Confidence == "likely" && best.Layers == b.Layers {
 				best = b
 			}
 			if said {
@@ -97,6 +102,28 @@ func (s *Scanner) base(r *bulwark.Report) *bulwark.Base {
 		return &bulwark.Base{Layers: n, By: "history", Confidence: "guess"}
 	}
 	return nil
+}
+
+// proven tells whether an image's name is more than a tag that anybody may write on
+// anything that is loaded into an engine.
+func proven(img *store.Image) bool { return img.Declared || img.Pulled }
+
+// pulled tells whether the artifact's digest came from the registry that its name
+// tells. The name of an image in an engine is what somebody called it. Docker notes
+// the digest that a registry gave it, unless its store names all images itself, as
+// those of podman and containerd do.
+func pulled(a *bulwark.Artifact) bool {
+	switch {
+	case a.Source == "registry":
+		return true
+	case a.Source != "docker" || a.Image == nil || a.Image.SelfNamed:
+		return false
+	}
+	repository := store.Repository(canonical(a.Name))
+	return slices.ContainsFunc(a.Image.RepoDigests, func(d string) bool {
+		name, digest, ok := strings.Cut(d, "@")
+		return ok && bulwark.Digest(digest).Valid() && store.Repository(canonical(name)) == repository
+	})
 }
 
 // begins tells whether an image was built on another one, and does not only share
@@ -268,11 +295,11 @@ func classByCommand(by string) string {
 
 // remember keeps an image for those that will be built on it. Only a stack whose
 // content was seen to be what it claims is worth remembering.
-func (s *Scanner) remember(r *bulwark.Report) error {
+func (s *Scanner) remember(ctx context.Context, r *bulwark.Report, made string) error {
 	if s.Images == nil || r.Artifact.Kind != bulwark.KindImage || !r.Scan.Verified || !named(&r.Artifact) {
 		return nil
 	}
-	img := store.Image{Digest: r.Artifact.ID, Platform: r.Artifact.Platform, Created: r.Artifact.Created, Seen: r.Created, Name: canonical(r.Artifact.Name)}
+	img := store.Image{Digest: r.Artifact.ID, Platform: r.Artifact.Platform, Created: r.Artifact.Created, Seen: r.Created, Name: canonical(r.Artifact.Name), Pulled: pulled(&r.Artifact), Made: made}
 	for _, l := range r.Inventory.Layers {
 		img.Layers = append(img.Layers, l.DiffID)
 	}
@@ -280,7 +307,7 @@ func (s *Scanner) remember(r *bulwark.Report) error {
 		img.Steps, img.History = len(i.History), store.Steps(i.History, len(i.History))
 		img.Settled = i.History[len(i.History)-1].Empty
 	}
-	return s.Images.Put(&img, &r.Inventory)
+	return s.Images.Put(ctx, &img, &r.Inventory)
 }
 
 // named tells whether an image goes by a name that others know, and not by that
@@ -320,6 +347,9 @@ func (s *Scanner) Bumps(ctx context.Context, r *bulwark.Report) ([]bulwark.Bump,
 	seen := map[bulwark.Digest]bool{here: true}
 	for _, img := range list {
 		id := img.Chain()
+		if !proven(img) {
+			continue // nobody should build on what only bears the name
+		}
 		if seen[id] || len(seen) > maxCandidates || img.Platform != "" && r.Artifact.Platform != "" && img.Platform != r.Artifact.Platform {
 			continue
 		}

@@ -431,6 +431,9 @@ func tarExhibits() []exhibit {
 		{name: "file-beyond-the-limit", limits: limit.Limits{File: 1 << 20}, make: one(func(s *stream) {
 			s.file(npmPath("big"), npmBody("big", "1.0.0")+strings.Repeat(" ", 1<<20)).npm("good", "1.0.0")
 		}), gap: gap{kind: bulwark.GapLimit, path: npmPath("big"), hides: true}, packages: []string{"good 1.0.0"}},
+		{name: "checked-file-beyond-the-limit", limits: limit.Limits{File: 1 << 20}, make: one(func(s *stream) {
+			s.file("srv/notes.txt", strings.Repeat("x", 1<<20+1)).npm("good", "1.0.0")
+		}), gap: gap{kind: bulwark.GapLimit, path: "srv/notes.txt", detail: "not by secret"}, packages: []string{"good 1.0.0"}},
 		{name: "databases-beyond-the-limit", limits: limit.Limits{Kept: 1 << 20}, make: one(func(s *stream) {
 			for i := range 40 {
 				s.file(fmt.Sprintf("%s.d/p%d", status, i), stanzas(fmt.Sprintf("p%d 1.0", i))+"Description: "+strings.Repeat("x", 60<<10)+"\n")

@@ -86,6 +86,9 @@ func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
 	p.dirs.close()
 	p.flushMarks()
 	p.flushFiles()
+	for _, err := range p.faults() {
+		p.gap(bulwark.Gap{Kind: bulwark.GapUnsupported, Detail: err.Error() + ": this program is damaged; install it again"})
+	}
 	p.summary()
 	d := &done{Entries: stats.Entries, Content: p.content, Size: stats.Size, DiffID: stats.DiffID, Plain: stats.Whole && stats.Format == "tar"}
 	if err != nil {
@@ -473,8 +476,16 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		return nil
 	}
 	if e.Size > p.lim.File {
-		if hides {
-			p.gap(bulwark.Gap{Kind: bulwark.GapLimit, Path: e.Path, Hides: true, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", e.Size, p.lim.File)})
+		g := bulwark.Gap{Kind: bulwark.GapLimit, Path: e.Path, Hides: hides, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", e.Size, p.lim.File)}
+		if !hides { // no packages, but what a check would have found
+			var names []string
+			for _, c := range p.wantC {
+				names = append(names, c.Name())
+			}
+			g.Detail += ": not by " + strings.Join(names, ", ")
+		}
+		if hides || len(p.wantC) > 0 {
+			p.gap(g)
 		}
 		return nil
 	}

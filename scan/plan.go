@@ -87,6 +87,14 @@ func (p plan) parsers(kind bulwark.Kind) parsers {
 	return out
 }
 
+// faults gives why checks look at nothing.
+func (p *parsers) faults() []error {
+	if p.set == nil {
+		return nil
+	}
+	return p.set.Faults()
+}
+
 // hides tells whether packages stay hidden when the file cannot be read: a file
 // that declares packages by its name alone, which executables do not.
 func (p *parsers) hides(path string) bool {

@@ -53,6 +53,7 @@ type Scanner struct {
 	Clamd    *malware.Clamd // daemon that is asked, too; nil is none
 	Daemon   string         // what Clamd.Version said; it must be there when Clamd is
 	Licenses bool           // look for licences that ask for a decision
+	Blame    Blame          // ask a repository who brought what
 	VEX      []attest.Document
 	Ignores  []policy.Ignore
 	Baseline *bulwark.Report
@@ -105,15 +106,21 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	found, rules = slices.Concat(found, known), withRules(rules, known, &set)
+	if rules, err = withRules(rules, known, &set); err != nil {
+		return nil, err
+	}
+	found = slices.Concat(found, known)
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
 	if err := s.judge(ctx, r, found, rules); err != nil {
 		return nil, err
 	}
+	if err := s.since(ctx, r, tree); err != nil {
+		return nil, err
+	}
 	r.Scan.DurationMS = s.now().Sub(start).Milliseconds()
-	if err := s.remember(r); err != nil { // slows nothing down, and hides nothing
+	if err := s.remember(ctx, r, s.store(r.Artifact.Kind, &set).plan); err != nil { // slows nothing down, and hides nothing
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: "not remembered as a base of other images: " + err.Error()})
 	}
 	return r, nil
@@ -132,9 +139,11 @@ func (s *Scanner) Rejudge(ctx context.Context, old *bulwark.Report) (*bulwark.Re
 			found = append(found, f)
 		}
 	}
-	found, rules := s.recalled(&r, found, old.Rules)
-	err := s.judge(ctx, &r, found, rules)
-	return &r, err
+	found, rules, err := s.recalled(&r, found, old.Rules)
+	if err != nil {
+		return nil, err
+	}
+	return &r, s.judge(ctx, &r, found, rules)
 }
 
 func (s *Scanner) now() time.Time {

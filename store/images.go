@@ -8,6 +8,7 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -26,6 +27,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/whole"
 )
 
 // An Image is one image that was seen, under one name.
@@ -40,6 +42,8 @@ type Image struct {
 	Steps    int              `json:"steps,omitempty"`    // entries of its history
 	History  bulwark.Digest   `json:"history,omitempty"`  // of the instructions, see Steps
 	Settled  bool             `json:"settled,omitempty"`  // its history ends with a setting, as that of a base image does
+	Pulled   bool             `json:"pulled,omitempty"`   // its digest came from a registry under this name, and not from whoever gave it the name
+	Made     string           `json:"made,omitempty"`     // what made its inventory: the set of parsers; "" is unknown
 }
 
 // Chain gives the chain ID of the image's last layer.
@@ -81,14 +85,20 @@ func Tag(name string) string {
 	return strings.TrimPrefix(name[len(Repository(name)):], ":")
 }
 
-// Images is a folder of images. A nil Images holds nothing and keeps nothing. It
-// is safe for use by several goroutines and processes: every file is written
-// whole or not at all, and belongs to one name or one chain.
+// Images is a folder of images, bounded in number and bytes: the least recently
+// seen go first, and those that were declared base images stay. A nil Images
+// holds nothing and keeps nothing. It is safe for use by several goroutines and
+// processes: every file is written whole or not at all, and belongs to one name
+// or one chain.
 //
-//	chains/CHAIN/NAME.json       an Image
+//	chains/CHAIN/NAME.json       an Image; its time is that of Image.Seen
 //	chains/CHAIN/inventory.zst   what is in it
 //	repositories/REPO/CHAIN-NAME empty
-type Images struct{ dir string }
+//	declared/CHAIN-NAME          empty
+type Images struct {
+	dir string
+	max Bounds
+}
 
 // Bounds on what is believed of a file.
 const (
@@ -98,8 +108,13 @@ const (
 	maxLayers    = 1000
 )
 
-// OpenImages opens a folder of images, which need not be there yet.
-func OpenImages(dir string) *Images { return &Images{dir: dir} }
+const inventoryFile = "inventory.zst"
+
+// OpenImages opens a folder of images, which need not be there yet. Zero bounds
+// are the default ones.
+func OpenImages(dir string, max Bounds) *Images {
+	return &Images{dir: dir, max: Bounds{cmp.Or(max.Images, defaultImages), cmp.Or(max.Bytes, defaultBytes)}}
+}
 
 func short(s string) string {
 	sum := sha256.Sum256([]byte(s))
@@ -110,9 +125,22 @@ func (s *Images) chainDir(chain bulwark.Digest) string {
 	return filepath.Join(s.dir, "chains", short(string(chain)))
 }
 
+func (s *Images) markOf(img *Image, chain bulwark.Digest) string {
+	return filepath.Join(s.dir, "repositories", short(Repository(img.Name)), short(string(chain))+"-"+short(img.Name))
+}
+
+func (s *Images) declaredMark(img *Image, chain bulwark.Digest) string {
+	return filepath.Join(s.dir, "declared", short(string(chain))+"-"+short(img.Name))
+}
+
+// seenAgain is the time within which it is not written that an image was seen
+// once more.
+const seenAgain = 24 * time.Hour
+
 // Put keeps an image and, if it is not nil, what is in it. What was declared once
-// stays so.
-func (s *Images) Put(img *Image, inv *bulwark.Inventory) error {
+// stays so, and so does that it was pulled. Nothing is written when nothing
+// changed. After it wrote, it removes what the bounds leave no room for.
+func (s *Images) Put(ctx context.Context, img *Image, inv *bulwark.Inventory) error {
 	if s == nil {
 		return nil
 	}
@@ -120,26 +148,9 @@ func (s *Images) Put(img *Image, inv *bulwark.Inventory) error {
 	if chain == "" || img.Name == "" || len(img.Layers) > maxLayers {
 		return fmt.Errorf("keep image %q: it has no name or no layers", img.Name)
 	}
-	dir := s.chainDir(chain)
-	file := filepath.Join(dir, short(img.Name)+".json")
-	kept := *img
-	if old, err := read(file); err == nil {
-		kept.Declared = kept.Declared || old.Declared
-		if kept.History == "" { // a list does not know what a scan saw
-			kept.Steps, kept.History, kept.Settled = old.Steps, old.History, old.Settled
-		}
-	}
-	b, err := json.Marshal(kept)
-	if err != nil {
-		return err
-	}
-	err = write(file, func(w io.Writer) error { _, err := w.Write(b); return err })
-	if err == nil && inv != nil {
-		err = write(filepath.Join(dir, "inventory.zst"), func(w io.Writer) error { return writeInventory(w, inv) })
-	}
-	if err == nil {
-		mark := filepath.Join(s.dir, "repositories", short(Repository(img.Name)), short(string(chain))+"-"+short(img.Name))
-		err = write(mark, func(io.Writer) error { return nil })
+	wrote, err := s.put(ctx, img, chain, inv)
+	if err == nil && wrote {
+		_, err = s.Trim(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("keep image %q: %w", img.Name, err)
@@ -147,23 +158,88 @@ func (s *Images) Put(img *Image, inv *bulwark.Inventory) error {
 	return nil
 }
 
-// write makes a file that is there whole or not at all.
-func write(name string, fill func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(fill(f), f.Close())
+func (s *Images) put(ctx context.Context, img *Image, chain bulwark.Digest, inv *bulwark.Inventory) (wrote bool, err error) {
+	dir := s.chainDir(chain)
+	file, content := filepath.Join(dir, short(img.Name)+".json"), filepath.Join(dir, inventoryFile)
+	kept := *img
+	old, err := read(file)
 	if err == nil {
-		err = os.Rename(f.Name(), name)
+		kept.Declared, kept.Pulled = kept.Declared || old.Declared, kept.Pulled || old.Pulled
+		if kept.History == "" { // a list does not know what a scan saw
+			kept.Steps, kept.History, kept.Settled = old.Steps, old.History, old.Settled
+		}
+		if inv == nil {
+			kept.Made = old.Made
+		}
+		if kept.Seen.Before(old.Seen) {
+			kept.Seen = old.Seen
+		}
 	}
+	b, err := json.Marshal(kept)
 	if err != nil {
-		_ = os.Remove(f.Name())
+		return false, err
 	}
-	return err
+	put := func(name string, fill func(io.Writer) error) {
+		if err != nil {
+			return
+		}
+		wrote = true
+		// Another process may be clearing the folder, and with it what is written.
+		if err = whole.Write(name, func(w io.Writer) error { return fill(writer{ctx, w}) }); errors.Is(err, whole.ErrGone) {
+			err = nil
+		}
+	}
+	// The inventory is first: an image that says what made it has it.
+	if inv != nil && (kept.Made == "" || old == nil || old.Made != kept.Made || !exists(content)) {
+		put(content, func(w io.Writer) error { return writeInventory(w, inv) })
+	}
+	if !kept.since(old, seenAgain) {
+		put(file, func(w io.Writer) error { _, err := w.Write(b); return err })
+		if err == nil && !kept.Seen.IsZero() {
+			_ = os.Chtimes(file, kept.Seen, kept.Seen) // for eviction; who may write may do this
+		}
+	}
+	marks := []string{s.markOf(img, chain)}
+	if kept.Declared {
+		marks = append(marks, s.declaredMark(img, chain))
+	}
+	for _, m := range marks {
+		if !exists(m) {
+			put(m, func(io.Writer) error { return nil })
+		}
+	}
+	return wrote, err
+}
+
+// since tells whether old says what i says, but for having been seen less than d
+// before.
+func (i Image) since(old *Image, d time.Duration) bool {
+	if old == nil || i.Seen.Sub(old.Seen) >= d {
+		return false
+	}
+	same := *old
+	same.Seen = i.Seen
+	a, aerr := json.Marshal(i)
+	b, berr := json.Marshal(same)
+	return aerr == nil && berr == nil && bytes.Equal(a, b)
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// A writer stops when its context is done.
+type writer struct {
+	ctx context.Context // of the one call of Put that made it
+	w   io.Writer
+}
+
+func (w writer) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.w.Write(p)
 }
 
 func writeInventory(w io.Writer, inv *bulwark.Inventory) error {
@@ -180,7 +256,7 @@ func (s *Images) Inventory(chain bulwark.Digest) (*bulwark.Inventory, error) {
 	if s == nil {
 		return nil, bulwark.ErrNotFound
 	}
-	f, err := os.Open(filepath.Join(s.chainDir(chain), "inventory.zst"))
+	f, err := os.Open(filepath.Join(s.chainDir(chain), inventoryFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("inventory of %s: %w", chain.Short(), bulwark.ErrNotFound)
 	}
@@ -321,7 +397,7 @@ func (s *Images) Import(ctx context.Context, r io.Reader) (int, error) {
 			}
 		}
 		img.Declared = true
-		if err := s.Put(&img, nil); err != nil {
+		if err := s.Put(ctx, &img, nil); err != nil {
 			return n, fmt.Errorf("line %d: %w", line, err)
 		}
 		n++

@@ -36,13 +36,13 @@ func names(list []*store.Image) (out []string) {
 }
 
 func TestImages(t *testing.T) {
-	s := store.OpenImages(filepath.Join(t.TempDir(), "images"))
+	s := store.OpenImages(filepath.Join(t.TempDir(), "images"), store.Bounds{})
 	if got := s.Named(digest(1)); got != nil {
 		t.Fatal(got)
 	}
 	inv := &bulwark.Inventory{OS: &bulwark.OS{ID: "debian"}, Packages: []bulwark.Package{{Name: "bash", Version: "5"}}}
 	for _, img := range []*store.Image{image("r/debian:12", 1), image("r/debian:12.1", 1), image("r/debian:13", 2, 3), image("r/web:1", 1, 4)} {
-		if err := s.Put(img, inv); err != nil {
+		if err := s.Put(t.Context(), img, inv); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestImages(t *testing.T) {
 	if _, err := s.Inventory(digest(9)); !errors.Is(err, bulwark.ErrNotFound) {
 		t.Error(err)
 	}
-	if err := s.Put(&store.Image{Name: "x"}, nil); err == nil {
+	if err := s.Put(t.Context(), &store.Image{Name: "x"}, nil); err == nil {
 		t.Error(err)
 	}
 }
@@ -74,11 +74,11 @@ func TestImages(t *testing.T) {
 // Nobody can make one chain answer for another by putting a file in its place.
 func TestForeignFile(t *testing.T) {
 	dir := t.TempDir()
-	s := store.OpenImages(dir)
-	if err := s.Put(image("r/a:1", 1), nil); err != nil {
+	s := store.OpenImages(dir, store.Bounds{})
+	if err := s.Put(t.Context(), image("r/a:1", 1), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(image("r/b:1", 2), nil); err != nil {
+	if err := s.Put(t.Context(), image("r/b:1", 2), nil); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "chains", "*", "*.json"))
@@ -101,7 +101,7 @@ func TestForeignFile(t *testing.T) {
 }
 
 func TestImport(t *testing.T) {
-	s := store.OpenImages(t.TempDir())
+	s := store.OpenImages(t.TempDir(), store.Bounds{})
 	good := `{"name":"docker.io/library/debian:12","layers":["` + string(digest(1)) + `"]}`
 	n, err := s.Import(t.Context(), strings.NewReader("# bases\n\n"+good+"\n"))
 	if n != 1 || err != nil {
@@ -113,7 +113,7 @@ func TestImport(t *testing.T) {
 	// A scan of it takes nothing back, and neither does another import.
 	seen := image("docker.io/library/debian:12", 1)
 	seen.Steps, seen.History, seen.Settled = 2, digest(7), true
-	if err := s.Put(seen, nil); err != nil {
+	if err := s.Put(t.Context(), seen, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Import(t.Context(), strings.NewReader(good)); err != nil {
@@ -137,12 +137,12 @@ func TestImport(t *testing.T) {
 }
 
 func TestTogether(t *testing.T) {
-	s := store.OpenImages(t.TempDir())
+	s := store.OpenImages(t.TempDir(), store.Bounds{})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			for k := range 10 {
-				if err := s.Put(image(fmt.Sprintf("r/x:%d", k), 1, i), &bulwark.Inventory{}); err != nil {
+				if err := s.Put(t.Context(), image(fmt.Sprintf("r/x:%d", k), 1, i), &bulwark.Inventory{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -174,7 +174,7 @@ func TestNames(t *testing.T) {
 func FuzzImport(f *testing.F) {
 	f.Add([]byte(`{"name":"docker.io/library/debian:12","layers":["` + string(digest(1)) + `"]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := store.OpenImages(t.TempDir())
+		s := store.OpenImages(t.TempDir(), store.Bounds{})
 		n, _ := s.Import(t.Context(), strings.NewReader(string(b)))
 		list, err := s.All(t.Context())
 		if err != nil || len(list) > n {

@@ -16,6 +16,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/bulwark-sec/bulwark"
 )
@@ -50,6 +51,9 @@ func Repo(_ context.Context, root string, o bulwark.OpenOptions) (*bulwark.Tree,
 		return ""
 	}
 	t.Artifact.Commit = commit
+	t.Trace = func(ctx context.Context, asked []bulwark.Trace, limit time.Duration) ([]*bulwark.Change, []bulwark.Gap, error) {
+		return trace(ctx, root, commit, asked, limit)
+	}
 	return t, nil
 }
 

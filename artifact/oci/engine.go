@@ -203,6 +203,9 @@ func (o *Opener) fromEngine(ctx context.Context, e *engine, names []string, ref 
 	t.Artifact.Source = e.name
 	t.Artifact.Image.RepoTags = in.RepoTags
 	t.Artifact.Image.RepoDigests = in.RepoDigests
+	// With containerd's store, Docker writes an image's own id there for whatever
+	// it built or loaded.
+	t.Artifact.Image.SelfNamed = slices.ContainsFunc(in.RepoDigests, func(d string) bool { return strings.HasSuffix(d, "@"+in.ID) })
 	return t, nil
 }
 

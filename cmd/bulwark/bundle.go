@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -164,6 +165,9 @@ func ruleVersions() (map[string]string, error) {
 	byCheck := map[string][]bulwark.Rule{}
 	for _, c := range set.Checks {
 		byCheck["rules/"+c.Name()] = c.Rules()
+	}
+	if err := errors.Join(set.Faults()...); err != nil {
+		return nil, err
 	}
 	out := map[string]string{"starter": starter.Built}
 	for name, rules := range byCheck {

@@ -3,14 +3,20 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
+	"github.com/bulwark-sec/bulwark/store"
 )
 
 // A place is the folder that holds what is kept between runs: scan results and
@@ -55,10 +61,18 @@ func (p *program) dbDir(l place) (string, error) {
 	return filepath.Join(root, "db"), nil
 }
 
-func (p *program) cacheCommand() *cobra.Command {
+// A keeping is everything that is kept between runs.
+type keeping struct {
+	Results  diskcache.Info `json:"results"`
+	Images   store.Held     `json:"images"`
+	Database int64          `json:"database"` // bytes
+}
+
+// kept is a command about what is kept.
+func (p *program) kept(use, short, long string, run func(ctx context.Context, l place, results *diskcache.Cache, images *store.Images) error) *cobra.Command {
 	var l place
-	info := &cobra.Command{
-		Use: "info", Short: "Say where kept results are, how many and how large", Args: arguments(cobra.NoArgs),
+	c := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := p.configure(cmd.Flags()); err != nil {
 				return err
@@ -67,31 +81,109 @@ func (p *program) cacheCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			i, err := c.Info(cmd.Context())
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(p.stdout, "folder:   %s\nentries:  %d\nsize:     %.1f MiB of %d MiB\n", i.Dir, i.Entries, float64(i.Bytes)/(1<<20), l.size)
-			if !i.Oldest.IsZero() {
-				fmt.Fprintf(p.stdout, "oldest:   last used %s\n", i.Oldest.UTC().Format("2006-01-02 15:04 UTC"))
-			}
+			return run(cmd.Context(), l, c, p.images(l))
+		},
+	}
+	l.add(c.Flags())
+	return c
+}
+
+func (p *program) cacheCommand() *cobra.Command {
+	return group("cache", "tool", "Look at, trim or clear what earlier scans kept", p.cacheInfo(), p.cacheTrim(), p.cacheClear())
+}
+
+func (p *program) cacheInfo() *cobra.Command {
+	var format string
+	c := p.kept("info", "Say what is kept, how much and where", "", func(ctx context.Context, l place, results *diskcache.Cache, images *store.Images) error {
+		if format != "" && format != "text" && format != "json" {
+			return fmt.Errorf("--format %q: it is text or json: %w", format, bulwark.ErrUsage)
+		}
+		var k keeping
+		root, err := p.cacheRoot(l)
+		if err != nil {
+			return err
+		}
+		if k.Results, err = results.Info(ctx); err != nil {
+			return err
+		}
+		if k.Images, err = images.Held(ctx); err != nil {
+			return err
+		}
+		if k.Database, err = size(ctx, filepath.Join(root, "db")); err != nil {
+			return err
+		}
+		if format == "json" {
+			enc := json.NewEncoder(p.stdout)
+			enc.SetIndent("", "  ")
+			return enc.Encode(k)
+		}
+		fmt.Fprintf(p.stdout, "folder:   %s\n", root)
+		fmt.Fprintf(p.stdout, "results:  %d entries, %s of %s%s\n", k.Results.Entries, mib(k.Results.Bytes), mib(k.Results.Max), lastUsed(k.Results.Oldest))
+		fmt.Fprintf(p.stdout, "images:   %d of %d remembered, %d declared as bases, %s of %s%s\n",
+			k.Images.Images-k.Images.Declared, k.Images.Max.Images, k.Images.Declared, mib(k.Images.Bytes), mib(k.Images.Max.Bytes), lastUsed(k.Images.Oldest))
+		fmt.Fprintf(p.stdout, "database: %s\n", mib(k.Database))
+		return nil
+	})
+	c.Flags().StringVarP(&format, "format", "f", "", "text or json (default text)")
+	return c
+}
+
+func (p *program) cacheTrim() *cobra.Command {
+	const long = `Remove what was not used for longest until results fit --cache-size and images
+their bounds. A scan does this by itself; it serves to make --cache-size smaller
+at once. Declared base images and the advisory database stay.`
+	return p.kept("trim", "Remove what was not used for longest, down to the bounds", long, func(ctx context.Context, _ place, results *diskcache.Cache, images *store.Images) error {
+		before, err := results.Info(ctx)
+		if err != nil {
+			return err
+		}
+		if err := results.Trim(ctx); err != nil {
+			return err
+		}
+		after, err := results.Info(ctx)
+		if err != nil {
+			return err
+		}
+		gone, err := images.Trim(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "removed: %d results, %s; %d images\n", max(0, before.Entries-after.Entries), mib(max(0, before.Bytes-after.Bytes)), gone)
+		return nil
+	})
+}
+
+func (p *program) cacheClear() *cobra.Command {
+	var declared bool
+	c := p.kept("clear", "Remove kept results and remembered images; declared bases and the advisory database stay", "", func(ctx context.Context, _ place, results *diskcache.Cache, images *store.Images) error {
+		return errors.Join(results.Clear(), images.Clear(ctx, declared))
+	})
+	c.Flags().BoolVar(&declared, "declared", false, "remove the images that were declared to be bases, too")
+	return c
+}
+
+func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+func lastUsed(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return ", the oldest last used " + t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+// size gives the bytes of the files below a folder, 0 when there is none.
+func size(ctx context.Context, dir string) (n int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 			return nil
-		},
-	}
-	clear := &cobra.Command{
-		Use: "clear", Short: "Remove kept results; the advisory database stays", Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := p.configure(cmd.Flags()); err != nil {
-				return err
-			}
-			c, err := p.results(l)
-			if err != nil {
-				return err
-			}
-			return c.Clear()
-		},
-	}
-	l.add(info.Flags())
-	l.add(clear.Flags())
-	return group("cache", "tool", "Look at or clear what earlier scans kept", info, clear)
+		case err != nil:
+			return err
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			n += info.Size()
+		}
+		return ctx.Err()
+	})
+	return n, err
 }

@@ -18,7 +18,12 @@ import (
 
 const explainLong = `Explain a vulnerability (CVE-2021-44228, GHSA-…), a rule (BW-IMG-0001), or a
 finding of a saved report (its id). The first line says which of them it was
-taken for; a finding needs --report.`
+taken for; a finding needs --report. Of a vulnerability it shows the packages and
+versions that the database has for it.`
+
+// maxAffected bounds the affected packages of a vulnerability that are told: a
+// flaw of the kernel has thousands.
+const maxAffected = 1000
 
 // An explanation is what is known of one id. Exactly one of its members beside
 // Kind is set, but for a finding, which has what it rests on, too.
@@ -29,6 +34,7 @@ type explanation struct {
 	Layers   []bulwark.Layer   `json:"layers,omitempty"` // that brought the finding
 	Actions  []bulwark.Action  `json:"actions,omitempty"`
 	Advisory *bulwark.Advisory `json:"advisory,omitempty"`
+	More     int               `json:"moreAffected,omitempty"` // packages that the advisory affects and does not list
 	Rule     *bulwark.Rule     `json:"rule,omitempty"`
 }
 
@@ -62,6 +68,12 @@ func (p *program) explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if x.Kind == "vulnerability" {
+				// A saved report has none of them, and the database may not know the id.
+				if x.Advisory.Affected, x.More, err = db.Affected(cmd.Context(), args[0], maxAffected); err != nil {
+					return err
+				}
+			}
 			if o.format == "json" {
 				enc := json.NewEncoder(p.stdout)
 				enc.SetIndent("", "  ")
@@ -89,7 +101,10 @@ func explain(id string, r *bulwark.Report, advisory func(string) (bulwark.Adviso
 			return explainFinding(r, &r.Findings[i]), nil
 		}
 	}
-	rules := check.Rules()
+	rules, err := check.Every()
+	if err != nil {
+		return nil, err
+	}
 	if i := slices.IndexFunc(rules, func(r bulwark.Rule) bool { return r.ID == id }); i >= 0 {
 		return &explanation{Kind: "rule", Rule: &rules[i]}, nil
 	}

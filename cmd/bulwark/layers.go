@@ -27,7 +27,7 @@ func (p *program) images(l place) *store.Images {
 	if err != nil {
 		return nil
 	}
-	return store.OpenImages(filepath.Join(root, "images"))
+	return store.OpenImages(filepath.Join(root, "images"), store.Bounds{})
 }
 
 // A look is a command that shows one side of reports, from targets or from saved

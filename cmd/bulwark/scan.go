@@ -47,6 +47,7 @@ type scanFlags struct {
 	secrets, malware       string
 	licenses               bool
 	benchmark              string
+	blame                  string
 	noConfig               bool
 	parallel               int
 }
@@ -85,6 +86,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	o.malwareFlags.add(f)
 	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision, in texts where packages declare none")
 	f.StringVar(&o.benchmark, "benchmark", "", "say of each recommendation of a benchmark whether the image follows it: "+strings.Join(check.Benchmarks(), ", ")+" (section 4)")
+	f.StringVar(&o.blame, "blame", "findings", "of a git work tree, tell the commit and author that brought: findings, all (every package, too), or none")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
@@ -205,6 +207,9 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	s.Licenses = o.licenses
 	if s.Benchmark = o.benchmark; o.benchmark != "" && !slices.Contains(check.Benchmarks(), o.benchmark) {
 		return nil, nil, fmt.Errorf("--benchmark %q: there is %s: %w", o.benchmark, strings.Join(check.Benchmarks(), ", "), bulwark.ErrUsage)
+	}
+	if s.Blame, err = blame(o.blame); err != nil {
+		return nil, nil, err
 	}
 	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
 		return nil, nil, err
@@ -372,4 +377,17 @@ func readReport(name string) (*bulwark.Report, error) {
 		return nil, fmt.Errorf("read report %q: %w", name, err)
 	}
 	return r, nil
+}
+
+// blame reads the flag of that name; "", of commands without it, is none.
+func blame(s string) (scan.Blame, error) {
+	switch s {
+	case "", "none":
+		return scan.BlameNone, nil
+	case "findings":
+		return scan.BlameFindings, nil
+	case "all":
+		return scan.BlameAll, nil
+	}
+	return scan.BlameNone, fmt.Errorf("--blame %q: it is findings, all or none: %w", s, bulwark.ErrUsage)
 }

@@ -4,91 +4,28 @@ package cpp_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/extract/cpp"
 	"github.com/bulwark-sec/bulwark/extract/extracttest"
 )
 
-type extractor interface {
-	Name() string
-	Wants(path string, st bulwark.Stat) bool
-	Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error)
-}
+type extractor = extracttest.Leaf
 
 var extractors = []extractor{cpp.ConanLock{}, cpp.VcpkgManifest{}, cpp.VcpkgStatus{}, cpp.VcpkgSPDX{}}
 
-// describe writes one line for each package and one for the error.
-func describe(pkgs []bulwark.Package, err error) string {
-	var b strings.Builder
-	for _, p := range pkgs {
-		fmt.Fprintf(&b, "%s :%d", p.PURL, p.Where[0].Line)
-		if p.Dev {
-			b.WriteString(" dev")
-		}
-		if len(p.Licenses) > 0 {
-			fmt.Fprintf(&b, " %s", strings.Join(p.Licenses, ","))
-		}
-		b.WriteByte('\n')
-	}
-	if err != nil {
-		fmt.Fprintf(&b, "error: %v\n", err)
-	}
-	return b.String()
-}
-
-// fixtures calls try with each file of each archive in testdata, the extractors
-// that want it, and what is expected: the file of the same name with ".want".
-func fixtures(tb testing.TB, try func(path string, data []byte, e extractor, want string)) {
-	tb.Helper()
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(archives) == 0 {
-		tb.Fatal("no fixtures", err)
-	}
-	for _, name := range archives {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		want := map[string]string{}
-		for _, f := range a.Files {
-			want[f.Name] = string(f.Data)
-		}
-		for _, f := range a.Files {
-			if strings.HasSuffix(f.Name, ".want") {
-				continue
-			}
-			w, ok := want[f.Name+".want"]
-			found := false
-			for _, e := range extractors {
-				if e.Wants(f.Name, bulwark.Stat{Size: int64(len(f.Data)), Mode: 0o644}) {
-					found = true
-					try(f.Name, f.Data, e, w)
-				}
-			}
-			if found != ok {
-				tb.Errorf("%s in %s: wanted %v, expected %v", f.Name, name, found, ok)
-			}
-		}
-	}
-}
-
 func TestFixtures(t *testing.T) {
-	fixtures(t, func(path string, data []byte, e extractor, want string) {
+	extracttest.Fixtures(t, extractors, func(path string, data []byte, e extractor, want string) {
 		t.Run(path, func(t *testing.T) {
 			pkgs, err := e.Extract(t.Context(), bulwark.MemoryFile(path, 0o644, data))
-			if diff := cmp.Diff(want, describe(pkgs, err)); diff != "" {
+			if diff := cmp.Diff(want, extracttest.Brief(pkgs, err)); diff != "" {
 				t.Error(diff)
 			}
 			for _, p := range pkgs {
@@ -100,23 +37,7 @@ func TestFixtures(t *testing.T) {
 	})
 }
 
-func TestKit(t *testing.T) {
-	seeds := map[string]map[string][]byte{}
-	fixtures(t, func(path string, data []byte, e extractor, want string) {
-		if want == "" || strings.Contains(want, "error:") {
-			return
-		}
-		if seeds[e.Name()] == nil {
-			seeds[e.Name()] = map[string][]byte{}
-		}
-		if len(seeds[e.Name()]) < 3 {
-			seeds[e.Name()][path] = data
-		}
-	})
-	for _, e := range extractors {
-		t.Run(e.Name(), func(t *testing.T) { extracttest.Extractor(t, e, seeds[e.Name()]) })
-	}
-}
+func TestKit(t *testing.T) { extracttest.Kit(t, extractors, 3) }
 
 func TestTooLarge(t *testing.T) {
 	for _, e := range extractors {
@@ -180,7 +101,7 @@ func TestHostile(t *testing.T) {
 }
 
 func FuzzExtract(f *testing.F) {
-	fixtures(f, func(_ string, data []byte, e extractor, _ string) {
+	extracttest.Fixtures(f, extractors, func(_ string, data []byte, e extractor, _ string) {
 		f.Add(slices.IndexFunc(extractors, func(x extractor) bool { return x.Name() == e.Name() }), data)
 	})
 	f.Fuzz(func(t *testing.T, n int, data []byte) {

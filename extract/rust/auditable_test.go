@@ -130,7 +130,7 @@ func programs(tb testing.TB) map[string][]byte {
 func TestAuditable(t *testing.T) {
 	for path, data := range programs(t) {
 		pkgs, err := rust.Auditable{}.Extract(t.Context(), bulwark.MemoryFile(path, 0o755, data))
-		if diff := cmp.Diff(wantAudit, describe(pkgs, err)); diff != "" {
+		if diff := cmp.Diff(wantAudit, extracttest.Brief(pkgs, err)); diff != "" {
 			t.Errorf("%s: %s", path, diff)
 		}
 	}

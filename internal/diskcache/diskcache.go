@@ -20,19 +20,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/bulwark-sec/bulwark/internal/whole"
 )
 
 // version is part of every path: entries of another layout are not seen.
 const version = "v1"
 
-const (
-	fresh   = ".new-" // prefix of files that are being written
-	cleared = ".old-" // prefix of folders that are being removed
-)
-
-// abandoned is the age from which on what is unfinished belongs to a process that
-// was killed. Finishing takes seconds.
-const abandoned = time.Hour
+// cleared is the prefix of folders that are being removed.
+const cleared = ".old-"
 
 // tries is how often a step is repeated that another process was faster in.
 const tries = 10
@@ -87,46 +83,36 @@ func (c *Cache) Put(key string, write func(io.Writer) error) error {
 	if c == nil {
 		return nil
 	}
-	p := c.path(key)
-	tmp, err := create(filepath.Dir(p))
-	if err != nil {
+	var own error // of write, which is not the cache's
+	err := whole.Write(c.path(key), func(w io.Writer) error {
+		n := &counter{w: w}
+		if own = write(n); own == nil && c.max > 0 && n.n > c.max {
+			own = errLarge
+		}
+		return own
+	})
+	switch {
+	case own == nil && err != nil && !errors.Is(err, whole.ErrGone):
 		return fmt.Errorf("write cache: %w", err)
-	}
-	// Also when write panics. After the rename there is nothing left to remove.
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	if err := write(tmp); err != nil {
-		return err
-	}
-	info, err := tmp.Stat()
-	if err != nil {
-		return fmt.Errorf("write cache: %w", err)
-	}
-	if err := tmp.Close(); err != nil {
-		return fmt.Errorf("write cache: %w", err)
-	}
-	if c.max > 0 && info.Size() > c.max {
+	case errors.Is(own, errLarge):
 		return nil
 	}
-	// The folder may have been cleared meanwhile, and the entry with it.
-	if err := os.Rename(tmp.Name(), p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write cache: %w", err)
-	}
-	return nil
+	return own // the folder may have been cleared meanwhile, and the entry with it
 }
 
-// create makes a file to write in a folder, which somebody else may be clearing.
-func create(dir string) (tmp *os.File, err error) {
-	for range tries {
-		// A folder that goes while it is made is said to exist, or not to.
-		if err = os.MkdirAll(dir, 0o700); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
-		if tmp, err = os.CreateTemp(dir, fresh+"*"); !errors.Is(err, fs.ErrNotExist) {
-			return tmp, err
-		}
-	}
-	return nil, err
+// errLarge says that an entry is larger than the cache may be.
+var errLarge = errors.New("larger than the cache")
+
+// A counter counts the bytes that go through it.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 type entry struct {
@@ -153,8 +139,8 @@ func (c *Cache) entries(ctx context.Context) (list []entry, total int64, err err
 		if err != nil {
 			return nil
 		}
-		if strings.HasPrefix(d.Name(), fresh) {
-			if time.Since(info.ModTime()) > abandoned {
+		if whole.Unfinished(d.Name()) {
+			if whole.Abandoned(info.ModTime()) {
 				os.Remove(p)
 			}
 			return nil
@@ -260,7 +246,7 @@ func (c *Cache) sweep() {
 		return
 	}
 	for _, e := range list {
-		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), cleared) && time.Since(info.ModTime()) > abandoned {
+		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), cleared) && whole.Abandoned(info.ModTime()) {
 			os.RemoveAll(filepath.Join(c.dir, e.Name()))
 		}
 	}

@@ -155,10 +155,10 @@ func show(ids []string) string {
 // anchor makes an id of the report fit for an attribute that is split at spaces.
 func anchor(id string) string { return strings.ReplaceAll(cut(id, 80), " ", "_") }
 
-type evidence struct{ Where, Detail string }
+type evidence struct{ Where, Since, Detail string }
 
 type finding struct {
-	ID, Class, Rule, Title, In, Version, Fix, Where, Layer string
+	ID, Class, Rule, Title, In, Version, Fix, Where, Layer, Since string
 	Severity                                               severity
 	KEV, Vulnerable                                        bool
 	Due, EPSS, EPSSNumber                                  string
@@ -177,6 +177,7 @@ func (p *writer) finding(f *bulwark.Finding) finding {
 		Fix: cut(f.Fix, 120), Layer: clean(v.Layer(place)), Severity: severityOf(f.Severity), EPSSNumber: "0",
 		State: clean(view.StateName(f.Status.State)), StateWords: cut(view.StatusWords(f.Status), maxText),
 	}
+	out.Since = cut(v.Since(place), maxName)
 	place.Layer = ""
 	out.Where = cut(v.Where(place), maxName)
 	out.Vulnerable = f.Class == bulwark.ClassVulnerability
@@ -188,7 +189,7 @@ func (p *writer) finding(f *bulwark.Finding) finding {
 			out.MoreEvidence = "and " + text.Plural(len(f.Evidence)-i, "other place", "other places")
 			break
 		}
-		out.Evidence = append(out.Evidence, evidence{cut(v.Where(e.Location), maxName), cut(e.Detail, maxText)})
+		out.Evidence = append(out.Evidence, evidence{cut(v.Where(e.Location), maxName), cut(v.Since(e.Location), maxName), cut(e.Detail, maxText)})
 	}
 	var refs []string
 	if f.Class == bulwark.ClassVulnerability {
@@ -275,7 +276,7 @@ func (p *writer) coverage() coverage {
 	return c
 }
 
-type pkg struct{ Name, Version, Ecosystem, Licenses, Owner, Where string }
+type pkg struct{ Name, Version, Ecosystem, Licenses, Owner, Where, Since string }
 
 func (p *writer) pkg(x *bulwark.Package) pkg {
 	out := pkg{
@@ -283,7 +284,7 @@ func (p *writer) pkg(x *bulwark.Package) pkg {
 		Licenses: cut(strings.Join(x.Licenses, ", "), maxName), Owner: cut(x.Owner, maxName),
 	}
 	if len(x.Where) > 0 {
-		out.Where = cut(p.v.Where(x.Where[0]), maxName)
+		out.Where, out.Since = cut(p.v.Where(x.Where[0]), maxName), cut(p.v.Since(x.Where[0]), maxName)
 		if n := len(x.Where) - 1; n > 0 {
 			out.Where += " and " + text.Plural(n, "other place", "other places")
 		}

@@ -21,6 +21,7 @@ type Explained struct {
 	Layers   []bulwark.Layer
 	Actions  []bulwark.Action
 	Advisory *bulwark.Advisory
+	More     int // packages that the advisory affects and does not list
 	Rule     *bulwark.Rule
 }
 
@@ -44,7 +45,7 @@ func (f Format) Explanation(w io.Writer, x Explained) error {
 		p.rule(x.Rule)
 	}
 	if x.Advisory != nil {
-		p.vulnerability(x.Advisory)
+		p.vulnerability(x.Advisory, x.More)
 	}
 	return p.w.Flush()
 }
@@ -92,6 +93,7 @@ func (p *page) finding(x *Explained) {
 			where += " (deleted by layer " + e.Deleted.Short() + ", and still in the image)"
 		}
 		p.pair("evidence", strings.TrimPrefix(where+": "+e.Detail, ": "))
+		p.pair("", p.v.Since(e.Location))
 	}
 	for _, a := range x.Actions {
 		p.pair("to do", a.Title)
@@ -112,7 +114,7 @@ func (p *page) rule(r *bulwark.Rule) {
 	}
 }
 
-func (p *page) vulnerability(a *bulwark.Advisory) {
+func (p *page) vulnerability(a *bulwark.Advisory, more int) {
 	p.pair("summary", a.Summary)
 	severity := a.Severity.String()
 	if a.SeverityBy != "" {
@@ -133,12 +135,14 @@ func (p *page) vulnerability(a *bulwark.Advisory) {
 	if !a.Withdrawn.IsZero() {
 		p.pair("withdrawn", a.Withdrawn.Format("2006-01-02"))
 	}
-	for i, af := range a.Affected {
-		if i == maxAffected {
-			p.pair("", fmt.Sprintf("%s more", text.Count(len(a.Affected)-i)))
-			break
-		}
-		p.pair("affects", strings.TrimSpace(af.Ecosystem+" "+af.Name)+" "+ranges(&af))
+	shown := min(len(a.Affected), maxAffected)
+	more += len(a.Affected) - shown
+	for i := range a.Affected[:shown] {
+		af := &a.Affected[i]
+		p.pair("affects", strings.TrimSpace(af.Ecosystem+" "+af.Name)+" "+ranges(af))
+	}
+	if more > 0 {
+		p.pair("", fmt.Sprintf("and %s more", text.Count(more)))
 	}
 	for i, u := range a.References {
 		if i == 10 {

@@ -96,6 +96,16 @@ func (p *page) group(g *view.Group) {
 		p.line(p.ink(bold, name), " ", version)
 		p.line("  ", p.ink(dim, p.cutLeft(where, p.room()-2)))
 	}
+	if g.Package != nil && len(g.Package.Where) > 0 {
+		p.since(g.Package.Where[0], 2)
+	}
+}
+
+// since says which commit brought what is at a place.
+func (p *page) since(l bulwark.Location, indent int) {
+	if s := p.safe(p.v.Since(l)); s != "" {
+		p.line(strings.Repeat(" ", indent), p.ink(dim, p.cut(s, p.room()-indent)))
+	}
 }
 
 // columns are the widths of the parts of a row; 0 leaves a part out.
@@ -230,6 +240,7 @@ func (p *page) fault(f *bulwark.Finding) {
 			p.line(strings.Repeat(" ", severityWidth+3), p.ink(dim, p.cutLeft(where, width)))
 		}
 	}
+	p.since(e.Location, severityWidth+3)
 	detail := p.safe(e.Detail)
 	if f.Fix != "" {
 		detail = strings.TrimPrefix(detail+"  "+p.glyphs.arrow+" "+p.safe(f.Fix), "  ")

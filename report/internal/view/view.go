@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/report/internal/text"
@@ -96,6 +97,32 @@ func (v *View) Where(l bulwark.Location) string {
 			s += ", "
 		}
 		s += layer
+	}
+	return s
+}
+
+// shortCommit is how many digits of a commit are shown, as git does.
+const shortCommit = 7
+
+// Since says in words which commit brought what is at a place: "since 3f2a91c by
+// A. Author, 2024-05-01"; "" when that is not known.
+func (v *View) Since(l bulwark.Location) string {
+	c := l.Since
+	switch {
+	case c == nil:
+		return ""
+	case c.Commit == "":
+		return "not committed yet"
+	}
+	s := "since " + c.Commit[:min(shortCommit, len(c.Commit))]
+	if c.Older {
+		s += " or before"
+	}
+	if who := cmp.Or(c.Author, c.Mail); who != "" && !c.Older {
+		s += " by " + who
+	}
+	if !c.Date.IsZero() {
+		s += ", " + c.Date.Format(time.DateOnly)
 	}
 	return s
 }
