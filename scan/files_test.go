@@ -88,6 +88,16 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// A few bytes for each of very many, or very long, paths.
+	long := appendFile(nil, "", &bulwark.FileHash{Path: strings.Repeat("a", maxPath)})
+	for name, b := range map[string][]byte{
+		"many": bytes.Repeat([]byte{0, 0, 0, 0}, maxFiles+1),
+		"long": append(long, bytes.Repeat([]byte{0x80, 0x80, 1, 0, 0, 0}, 100_000)...),
+	} {
+		if err := eachFile(b, func(*bulwark.FileHash) error { return nil }); !errors.Is(err, bulwark.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // FuzzFiles reads any bytes as digests, and what was read is written and read again.

@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"context"
 	"crypto/md5"  //nolint:gosec // lists of malware know files by it
 	"crypto/sha1" //nolint:gosec // as above
 	"crypto/sha256"
@@ -50,6 +51,7 @@ var errFiles = errors.New("malformed digests")
 // handed is valid only during the call.
 func eachFile(b []byte, each func(*bulwark.FileHash) error) error {
 	var path []byte
+	files, names := 0, 0
 	number := func() uint64 {
 		v, n := binary.Uvarint(b)
 		if n <= 0 {
@@ -63,6 +65,11 @@ func eachFile(b []byte, each func(*bulwark.FileHash) error) error {
 		same, rest := number(), number()
 		if same > uint64(len(path)) || rest > uint64(len(b)) || same+rest > maxPath {
 			return errFiles
+		}
+		// A few bytes can stand for a long path.
+		files++
+		if names += int(same + rest); files > maxFiles || names > maxNames {
+			return fmt.Errorf("digests: %w", bulwark.ErrTooLarge)
 		}
 		path = append(path[:same], b[:rest]...)
 		b = b[rest:]
@@ -94,6 +101,9 @@ func eachFile(b []byte, each func(*bulwark.FileHash) error) error {
 
 // maxPath bounds a path with those of the archives that it is inside of, bytes.
 const maxPath = 16 << 10
+
+// maxNames bounds the paths of one layer's digests, bytes.
+const maxNames = 128 << 20
 
 // digest keeps the digests of one file.
 func (p *parser) digest(h bulwark.FileHash) {
@@ -145,12 +155,15 @@ func (s recordStore) recall(layers []bulwark.Layer) (*stack, error) {
 
 // known gives the findings of files whose digests are on the list of malware, and
 // what was not looked up.
-func (s *stack) known(list malware.Hashes) ([]bulwark.Finding, []bulwark.Gap) {
+func (s *stack) known(ctx context.Context, list malware.Hashes) ([]bulwark.Finding, []bulwark.Gap) {
 	found := make([][]bulwark.Finding, len(s.records))
 	hits, without := 0, 0
 	var gaps []bulwark.Gap
 	for i, rec := range s.records {
 		err := eachFile(rec.Files, func(h *bulwark.FileHash) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if h.SHA256 == nil {
 				without++
 			}
@@ -201,7 +214,7 @@ const notRecalled = "the digests of its files are not kept, or not under the sam
 
 // recalled asks the list of known malware about a saved report's layers, of which
 // records may be kept.
-func (s *Scanner) recalled(r *bulwark.Report, found []bulwark.Finding, rules map[string]bulwark.Rule) ([]bulwark.Finding, map[string]bulwark.Rule, error) {
+func (s *Scanner) recalled(ctx context.Context, r *bulwark.Report, found []bulwark.Finding, rules map[string]bulwark.Rule) ([]bulwark.Finding, map[string]bulwark.Rule, error) {
 	h := s.hashes()
 	if h == nil || r.Artifact.Kind == bulwark.KindSBOM {
 		return found, rules, nil
@@ -213,8 +226,12 @@ func (s *Scanner) recalled(r *bulwark.Report, found []bulwark.Finding, rules map
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: notRecalled})
 		return found, rules, nil
 	}
-	known, gaps := st.known(h)
-	r.Inventory.Gaps = append(r.Inventory.Gaps, gaps...)
+	known, gaps := st.known(ctx, h)
+	for _, g := range gaps {
+		if !slices.Contains(r.Inventory.Gaps, g) {
+			r.Inventory.Gaps = append(r.Inventory.Gaps, g)
+		}
+	}
 	found = slices.DeleteFunc(found, malware.ByDigest)
 	rules, err = withRules(rules, known, &set)
 	return slices.Concat(found, known), rules, err

@@ -63,7 +63,7 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 	if r.size > 2*maxAnswers || r.answers > lim.Results+2*maxGaps+100 || len(r.Marks)/len(mark{}) > 2*lim.Entries+markBlock {
 		return fmt.Errorf("the parser's answers: %w", bulwark.ErrTooLarge)
 	}
-	if len(r.Files)+len(a.Files) > 2*maxHashed {
+	if len(r.Files)+len(a.Files) > maxHashed+1<<20 {
 		return fmt.Errorf("the parser's answers: digests: %w", bulwark.ErrTooLarge)
 	}
 	if k := a.Kept; k != nil && (k.Off < 0 || k.Size < 0 || k.Size > lim.Kept || k.Off > maxKept-k.Size) {
@@ -258,7 +258,7 @@ func readRecord(f io.Reader, want bulwark.Layer, files bool, keep func(r io.Read
 		if rec.Findings, err = readList[bulwark.Finding](br, n.Findings); err != nil {
 			return nil, err
 		}
-		if n.Files < 0 || n.Files > 2*maxHashed {
+		if n.Files < 0 || n.Files > maxHashed+1<<20 {
 			return nil, bulwark.ErrTooLarge
 		}
 		if files {

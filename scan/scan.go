@@ -139,7 +139,7 @@ func (s *Scanner) Rejudge(ctx context.Context, old *bulwark.Report) (*bulwark.Re
 			found = append(found, f)
 		}
 	}
-	found, rules, err := s.recalled(&r, found, old.Rules)
+	found, rules, err := s.recalled(ctx, &r, found, old.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 			// Without the digests of a layer that one is read again.
 			var st *stack
 			if st, err = records.recall(layers); err == nil {
-				known, lookup = st.known(s.hashes())
+				known, lookup = st.known(ctx, s.hashes())
 			}
 		}
 		if err == nil {
@@ -222,7 +222,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	}
 	inv.Layers = st.layers
 	if h := s.hashes(); h != nil {
-		known, lookup = st.known(h)
+		known, lookup = st.known(ctx, h)
 	}
 	r.Scan.Verified = st.proven()
 	if cacheable && keepable(inv.Gaps) && r.Scan.Verified {

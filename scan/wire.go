@@ -103,5 +103,5 @@ const (
 	maxAnswers = 64 << 20 // bytes of answers about one layer, without marks
 	markBlock  = 96 << 10 // bytes
 	maxFiles   = 200_000  // digests of one layer, and files that a daemon is asked about
-	maxHashed  = 16 << 20 // bytes of digests and paths of one layer
+	maxHashed  = 16 << 20 // bytes of digests and paths of one layer, and a block more
 )
