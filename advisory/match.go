@@ -62,6 +62,8 @@ type matcher struct {
 	unwatched  map[string]bool
 	gaps       map[string]bool // details
 
+	programs map[place]program
+
 	records map[recordKey]*index.Record
 	masks   map[string]map[string]bool // ecosystem with release → release of a row → same
 	aliases map[string][]*index.Record
@@ -78,6 +80,7 @@ func (db *DB) matcher(inv *bulwark.Inventory) *matcher {
 		unwatched:  map[string]bool{},
 		gaps:       map[string]bool{},
 		kernel:     hasKernel(inv),
+		programs:   programs(inv),
 	}
 }
 

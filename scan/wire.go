@@ -54,6 +54,7 @@ type answer struct {
 	Lane      int               `json:"lane"` // -1 for answers to Start and Merge
 	Hello     *hello            `json:"hello,omitempty"`
 	Package   *bulwark.Package  `json:"package,omitempty"`
+	Program   *bulwark.Program  `json:"program,omitempty"`
 	Finding   *bulwark.Finding  `json:"finding,omitempty"`
 	Gap       *bulwark.Gap      `json:"gap,omitempty"`
 	Kept      *keptFile         `json:"kept,omitempty"`
