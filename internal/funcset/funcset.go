@@ -64,11 +64,12 @@ func (b *Builder) Add(name []byte) {
 		b.scratch = plain(b.scratch[:0], name)
 		name = b.scratch
 	}
-	dot := bytes.IndexByte(name[bytes.LastIndexByte(name, '/')+1:], '.')
+	last := bytes.LastIndexByte(name, '/') + 1
+	dot := bytes.IndexByte(name[last:], '.')
 	if dot < 0 {
 		return
 	}
-	dot += bytes.LastIndexByte(name, '/') + 1
+	dot += last
 	path, symbol := name[:dot], name[dot+1:]
 	if len(path) == 0 || bytes.IndexByte(path, ':') >= 0 {
 		return // "type:.eq.", "go:buildid"
