@@ -21,6 +21,8 @@ type plan struct {
 	Config   bool         `json:"config"`
 	Malware  bool         `json:"malware"`
 	Limits   limit.Limits `json:"limits"`
+	// Jars is the digest of the table of archives; "" when there is none.
+	Jars bulwark.Digest `json:"jars,omitempty"`
 }
 
 // parsers are the leaves that a plan asks for.
@@ -31,10 +33,10 @@ type parsers struct {
 	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
 
-func (p plan) parsers(kind bulwark.Kind) parsers {
+func (p plan) parsers(kind bulwark.Kind, known extract.Known) parsers {
 	var out parsers
 	if p.Packages {
-		out.extractors = extract.Extractors(kind)
+		out.extractors = extract.Extractors(kind, known)
 		out.databases = extract.Databases(kind)
 	}
 	files := kind != bulwark.KindSBOM

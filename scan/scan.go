@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-sec/bulwark/artifact"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/extract"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/policy"
@@ -45,6 +46,7 @@ type Scanner struct {
 	Config   bool // look for dangerous settings
 	Malware  bool // look for programs that do harm
 	Licenses bool // look for licences that ask for a decision
+	Jars     *Jars // what archives are whose own words do not tell; nil knows none
 	VEX      []attest.Document
 	Ignores  []policy.Ignore
 	Baseline *bulwark.Report
@@ -79,7 +81,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	set := s.plan().parsers(kind)
+	set := s.plan().parsers(kind, extract.Known{}) // they are asked what they want, no more
 	tree, err := s.open(ctx, target, &set)
 	if err != nil {
 		return nil, err
@@ -138,7 +140,11 @@ func (s *Scanner) tell(p Progress) {
 }
 
 func (s *Scanner) plan() plan {
-	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
+	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
+	if s.Jars != nil {
+		p.Jars = s.Jars.digest
+	}
+	return p
 }
 
 func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {
@@ -176,7 +182,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	if err != nil {
 		return nil, nil, err
 	}
-	e.inProcess = s.InProcessUnsafe
+	e.inProcess, e.jars = s.InProcessUnsafe, s.Jars
 	defer e.close()
 
 	st, err := s.layers(ctx, e, tree, recordStore{s.Cache, planKey}, r)

@@ -18,7 +18,8 @@ type command struct {
 type startCommand struct {
 	Kind bulwark.Kind `json:"kind"`
 	Plan plan         `json:"plan"`
-	Kept int64        `json:"kept"` // offset in the file of kept databases from which on it is free
+	Kept int64        `json:"kept"`           // offset in the file of kept databases from which on it is free
+	Jars int64        `json:"jars,omitempty"` // bytes of the table of archives, if there is one
 }
 
 // layerCommand announces that a stream will come on a lane.

@@ -44,6 +44,7 @@ type scanFlags struct {
 	secrets, malware       string
 	licenses               bool
 	noConfig               bool
+	jarIndex               string
 	parallel               int
 }
 
@@ -80,6 +81,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts)")
 	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
+	f.StringVar(&o.jarIndex, "jar-index", "", "table that names Java archives by their SHA-1, made by bulwark db import-jars")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
 }
@@ -236,10 +238,15 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		fmt.Fprintf(p.stderr, "bulwark: nothing is kept for the next scan: %v\n", err)
 	}
 	s.Images = p.images(o.place)
-	if s.DB, err = p.database(ctx, o.place); err != nil {
-		return nil, nil, err
+	if o.jarIndex != "" {
+		if s.Jars, err = scan.OpenJars(ctx, o.jarIndex); err != nil {
+			return nil, nil, err
+		}
 	}
-	return s, func() { s.DB.Close() }, nil
+	if s.DB, err = p.database(ctx, o.place); err != nil {
+		return nil, nil, errors.Join(err, s.Jars.Close())
+	}
+	return s, func() { s.DB.Close(); s.Jars.Close() }, nil
 }
 
 // choice reads a flag that is on, off, or left to what is usual.
