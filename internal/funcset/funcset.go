@@ -56,6 +56,7 @@ type Builder struct {
 
 // Add takes a name as the linker spells it, "example.org/a%2eb.(*T[...]).M". What
 // no advisory names is left out: closures, wrappers, and what the compiler adds.
+// It is called for each of 100,000 names, and looks at most of their bytes once.
 func (b *Builder) Add(name []byte) {
 	if len(name) > maxName {
 		return
@@ -64,42 +65,58 @@ func (b *Builder) Add(name []byte) {
 		b.scratch = plain(b.scratch[:0], name)
 		name = b.scratch
 	}
+	if len(b.sums)+2*maxNames > Most {
+		b.Full = true
+		return
+	}
+	// Names of one package mostly follow each other.
+	if n := len(b.path); n > 0 && len(name) > n && name[n] == '.' && string(name[:n]) == string(b.path) {
+		h, ok, slash := symbol(b.states[0], name[n+1:])
+		if !slash {
+			if ok {
+				b.put(h, name[n+1:])
+			}
+			return
+		}
+	}
 	last := bytes.LastIndexByte(name, '/') + 1
 	dot := bytes.IndexByte(name[last:], '.')
 	if dot < 0 {
 		return
 	}
 	dot += last
-	path, symbol := name[:dot], name[dot+1:]
+	path := name[:dot]
 	if len(path) == 0 || bytes.IndexByte(path, ':') >= 0 {
 		return // "type:.eq.", "go:buildid"
 	}
-	first, second, ok := parts(symbol)
-	if !ok {
+	if _, ok, _ := symbol(0, name[dot+1:]); !ok {
 		return
 	}
-	if len(b.sums)+2*maxNames > Most {
-		b.Full = true
-		return
-	}
-	if !bytes.Equal(path, b.path) || b.path == nil {
-		b.path = append(b.path[:0], path...)
-		spelt := b.spell(path)
-		b.states = append(b.states[:0], start(spelt))
-		for _, r := range b.Replaced[:min(len(b.Replaced), maxReplaced)] {
-			if rest, ok := strings.CutPrefix(spelt, r[0]); ok && (rest == "" || rest[0] == '/') && len(b.states) < maxNames {
-				b.states = append(b.states, start(r[1]+rest))
-			}
-		}
-		for _, state := range b.states {
-			b.sums = append(b.sums, finish(more(state, "*")))
+	b.enter(path)
+	h, _, _ := symbol(b.states[0], name[dot+1:])
+	b.put(h, name[dot+1:])
+}
+
+// enter makes path the one that names are added to.
+func (b *Builder) enter(path []byte) {
+	b.path = append(b.path[:0], path...)
+	spelt := b.spell(path)
+	b.states = append(b.states[:0], start(spelt))
+	for _, r := range b.Replaced[:min(len(b.Replaced), maxReplaced)] {
+		if rest, ok := strings.CutPrefix(spelt, r[0]); ok && (rest == "" || rest[0] == '/') && len(b.states) < maxNames {
+			b.states = append(b.states, start(r[1]+rest))
 		}
 	}
-	for _, h := range b.states {
-		h = more(h, first)
-		if len(second) > 0 {
-			h = more(more(h, "."), second)
-		}
+	for _, state := range b.states {
+		b.sums = append(b.sums, finish(more(state, "*")))
+	}
+}
+
+// put notes a symbol, which has the hash h under the first name of its package.
+func (b *Builder) put(h uint64, name []byte) {
+	b.sums = append(b.sums, finish(h))
+	for _, state := range b.states[1:] {
+		h, _, _ := symbol(state, name)
 		b.sums = append(b.sums, finish(h))
 	}
 }
@@ -156,32 +173,55 @@ func plain(dst, name []byte) []byte {
 	return dst
 }
 
-// parts takes the name of a function, "F", or of a method, "T.M" or "(*T).M",
-// apart. It is not ok for anything else.
-func parts[S ~string | ~[]byte](s S) (first, second S, ok bool) {
-	if n := len(s); n > 5 && string(s[n-5:]) == ".abi0" {
+// symbol takes the name of a function, "F", or of a method, "T.M" or "(*T).M",
+// into a hash, the latter as "T.M". It is not ok for anything else, and slash says
+// that there was one, so that it is no symbol but a part of a path.
+func symbol(h uint64, s []byte) (sum uint64, ok, slash bool) {
+	if n := len(s); n > 5 && s[n-1] == '0' && string(s[n-5:]) == ".abi0" {
 		s = s[:n-5]
 	}
-	at := -1
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '.' && at >= 0, c == '-', c == '/', c <= ' ', c == '*' && i != 1, c == '(' && i != 0:
-			return first, second, false
-		case c == '.':
-			at = i
+	i, pointer := 0, false
+	if len(s) > 3 && s[0] == '(' && s[1] == '*' {
+		i, pointer = 2, true
+	}
+	for begin := i; i < len(s); i++ {
+		c := s[i]
+		if ordinary(c) {
+			h = (h ^ uint64(c)) * prime
+			continue
 		}
+		if c == '/' {
+			return 0, false, true
+		}
+		if pointer && c == ')' && i > begin && i+1 < len(s) && s[i+1] == '.' {
+			i, c = i+1, '.'
+		}
+		if c != '.' || i == begin || i+1 == len(s) {
+			return 0, false, bytes.IndexByte(s[i:], '/') >= 0
+		}
+		return method(h, s[begin:i], s[i+1:])
 	}
-	if at < 0 {
-		return s, second, len(s) > 0
+	return h, len(s) > 0 && !pointer, false
+}
+
+// method takes the second part of a symbol into a hash.
+func method(h uint64, of, s []byte) (sum uint64, ok, slash bool) {
+	if string(of) == "init" && number(s) {
+		return h, true, false // each "init" of a package is numbered
 	}
-	first, second = s[:at], s[at+1:]
-	if n := len(first); n > 3 && first[0] == '(' && first[1] == '*' && first[n-1] == ')' {
-		first = first[2 : n-1]
+	h = more(h, ".")
+	for i, c := range s {
+		if !ordinary(c) {
+			return 0, false, bytes.IndexByte(s[i:], '/') >= 0
+		}
+		h = (h ^ uint64(c)) * prime
 	}
-	if string(first) == "init" && number(second) {
-		return first, second[:0], true // each "init" of a package is numbered
-	}
-	return first, second, len(first) > 0 && len(second) > 0 && !closure(second)
+	return h, !closure(s), false
+}
+
+// ordinary tells whether c may be in the name of a function or type.
+func ordinary(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c >= 0x80 || c == '%'
 }
 
 // closure tells whether s is a name that the compiler gives to a function inside
@@ -207,11 +247,16 @@ func number[S ~string | ~[]byte](s S) bool {
 // The hash is FNV-1a (https://datatracker.ietf.org/doc/html/draft-eastlake-fnv),
 // with the last step of MurmurHash3, so that its high bits depend on all of the
 // text.
-func start(path string) uint64 { return more(more(uint64(14695981039346656037), path), ".") }
+const (
+	basis = 14695981039346656037
+	prime = 1099511628211
+)
 
-func more[S ~string | ~[]byte](h uint64, s S) uint64 {
+func start(path string) uint64 { return more(more(basis, path), ".") }
+
+func more(h uint64, s string) uint64 {
 	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
+		h = (h ^ uint64(s[i])) * prime
 	}
 	return h
 }
@@ -229,8 +274,7 @@ func finish(h uint64) uint64 {
 // bits follow each other, and their high bits are written in unary, as the
 // distance to the one before (Elias and Fano).
 func (b *Builder) Set() []byte {
-	slices.Sort(b.sums)
-	b.sums = slices.Compact(b.sums)
+	b.sums = slices.Compact(order(b.sums))
 	n := uint64(len(b.sums))
 	if n == 0 || n > Most || b.Full {
 		return nil
@@ -244,6 +288,34 @@ func (b *Builder) Set() []byte {
 		put(out[low:high], uint64(i), v)
 		bit := v>>lowBits + uint64(i)
 		out[high+int(bit/8)] |= 1 << (bit % 8)
+	}
+	return out
+}
+
+// order sorts hashes. They are spread evenly, so that as many buckets as there
+// are hold one each, about.
+func order(sums []uint64) []uint64 {
+	n := uint64(len(sums))
+	ends := make([]uint32, n+1) // where each bucket ends; shifted by one while it fills
+	bucket := func(sum uint64) uint64 { hi, _ := bits.Mul64(sum, n); return hi }
+	for _, s := range sums {
+		ends[bucket(s)+1]++
+	}
+	for i := range n {
+		ends[i+1] += ends[i]
+	}
+	out := make([]uint64, n)
+	for _, s := range sums {
+		at := &ends[bucket(s)]
+		out[*at] = s
+		*at++
+	}
+	begin := uint32(0)
+	for _, end := range ends[:n] {
+		if end-begin > 1 {
+			slices.Sort(out[begin:end])
+		}
+		begin = end
 	}
 	return out
 }
@@ -306,7 +378,7 @@ func (s Set) Has(name string) (has, ask bool) {
 	if !ask {
 		return false, false
 	}
-	return s.n > 0 && s.has(place(finish(more(14695981039346656037, name)), s.n)), true
+	return s.n > 0 && s.has(place(finish(more(basis, name)), s.n)), true
 }
 
 // canonical spells a name as sets do.
