@@ -381,7 +381,8 @@ func (s Set) Has(name string) (has, ask bool) {
 	return s.n > 0 && s.has(place(finish(more(basis, name)), s.n)), true
 }
 
-// canonical spells a name as sets do.
+// canonical spells a name as sets do. What cannot be a name is not asked for: the
+// answer would be that it is missing.
 func canonical(name string) (string, bool) {
 	if len(name) > maxName {
 		return "", false
@@ -389,12 +390,27 @@ func canonical(name string) (string, bool) {
 	if strings.Contains(name, "[") {
 		name = string(plain(nil, []byte(name)))
 	}
-	name = strings.NewReplacer("(*", "", ")", "").Replace(name)
+	if before, rest, ok := strings.Cut(name, ".(*"); ok { // path.(*T).M
+		of, method, ok := strings.Cut(rest, ").")
+		if !ok {
+			return "", false
+		}
+		name = before + "." + of + "." + method
+	}
 	last := name[strings.LastIndexAny(name, "/.")+1:]
-	if last == "" || len(last) == len(name) || last != "*" && (closure(last) || strings.ContainsAny(last, "-*( ")) {
+	rest := name[:len(name)-len(last)]
+	if !strings.HasSuffix(rest, ".") || len(rest) == 1 || strings.ContainsAny(rest, " \t\r\n\x00:()*,;<>\"'") {
 		return "", false
 	}
-	return name, true
+	if last == "*" {
+		return name, true
+	}
+	for i := range len(last) {
+		if !ordinary(last[i]) {
+			return "", false
+		}
+	}
+	return name, last != "" && last != "abi0" && !closure(last)
 }
 
 // has tells whether v is among the numbers: those with its high bits follow
