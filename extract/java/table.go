@@ -98,6 +98,12 @@ func (d *Imported) read(ctx context.Context, list *io.SectionReader, prefix stri
 		}
 		end := err != nil
 		line = bytes.TrimSpace(line)
+		if !first && !begins(line, prefix) {
+			if end {
+				return rows, nil
+			}
+			continue // most lines of most rounds
+		}
 		var sum []byte
 		var g gav
 		if !long {
@@ -117,6 +123,12 @@ func (d *Imported) read(ctx context.Context, list *io.SectionReader, prefix stri
 			return rows, nil
 		}
 	}
+}
+
+// begins tells whether a line's sum has a prefix, in digits of any case.
+func begins(line []byte, prefix string) bool {
+	line = bytes.TrimLeft(line, "\" ")
+	return len(line) >= len(prefix) && bytes.EqualFold(line[:len(prefix)], []byte(prefix))
 }
 
 // row takes a line of a list apart; sum is nil when it is none.
