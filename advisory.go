@@ -41,7 +41,7 @@ type Affected struct {
 	Severity  Severity `json:"severity,omitempty"` // of this package; zero: see the advisory
 	CVSS      string   `json:"cvss,omitempty"`
 	Module    string   `json:"module,omitempty"`  // rpm modularity label
-	Symbols   []string `json:"symbols,omitempty"` // Go symbols, "path.Symbol"
+	Symbols   []string `json:"symbols,omitempty"` // Go functions that are flawed, "path.F", "path.T.M", "path.*" for all of a package; empty when none are named, or too many
 }
 
 // A Range holds the versions from Introduced on, before Fixed or up to and

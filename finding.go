@@ -35,9 +35,19 @@ type Finding struct {
 	Subject  string     `json:"subject"`          // purl, path, or the artifact's ID
 	Fix      string     `json:"fix,omitempty"`    // first fixed version, or what to change; "" if none is known
 	Origin   string     `json:"origin,omitempty"` // OwnerBase or OwnerApp: whose layer brought it; "" when that is not known
+	Reach    string     `json:"reach,omitempty"`  // whether the flawed code is in the program, see the Reach constants
 	Status   Status     `json:"status"`
 	Evidence []Evidence `json:"evidence"` // never empty
 }
+
+// What is known of the flawed code of a vulnerability in a compiled program. The
+// evidence says which functions it is about.
+const (
+	ReachNone      = ""           // not asked: no compiled program
+	ReachLinked    = "linked"     // at least one of the functions that advisories name is in it
+	ReachNotLinked = "not-linked" // none of them is in any of the places
+	ReachUnknown   = "unknown"    // advisories name no function, or the program does not show its own
+)
 
 // FindingID names a finding by class, rule and subject, so that it keeps its
 // name from scan to scan: 16 hexadecimal digits of a SHA-256. A subject that is a

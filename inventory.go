@@ -19,8 +19,9 @@ import (
 type Inventory struct {
 	OS       *OS       `json:"os,omitempty"` // nil when no operating system was recognised
 	Packages []Package `json:"packages"`
-	Removed  []Package `json:"removed,omitempty"` // what a later layer took away; Where says which
-	Layers   []Layer   `json:"layers,omitempty"`  // oldest first; empty for artifacts without layers
+	Removed  []Package `json:"removed,omitempty"`  // what a later layer took away; Where says which
+	Programs []Program `json:"programs,omitempty"` // whose functions are known, by layer and path
+	Layers   []Layer   `json:"layers,omitempty"`   // oldest first; empty for artifacts without layers
 	Gaps     []Gap     `json:"gaps,omitempty"`
 }
 
@@ -99,6 +100,18 @@ type Concluded struct {
 	License string `json:"license"` // SPDX expression
 	Path    string `json:"path"`    // of the text, or the first of several
 	Percent int    `json:"percent"` // how much of the file is the licence's text, 0 to 100
+}
+
+// A Program is an executable file whose functions were looked at, so that it can
+// be told whether a function that an advisory names was linked in. It is a Go
+// program: no other linker leaves a list that stripping does not remove.
+type Program struct {
+	Path  string `json:"path"`            // as in the Where of the packages in it
+	Layer Digest `json:"layer,omitempty"` // diff ID of the layer that brought it
+	// Functions is a compact set of their names, one and a half bytes for each;
+	// its form is internal/funcset's. nil when they are not known.
+	Functions []byte `json:"functions,omitempty"`
+	Unknown   string `json:"unknown,omitempty"` // why they are not known, in words
 }
 
 // A Location is a place inside an artifact.

@@ -168,7 +168,12 @@ func (m *matcher) report(p *bulwark.Package, f *flaw) error {
 	id := bulwark.FindingID(bulwark.ClassVulnerability, f.rule, p.PURL)
 	find := bulwark.Finding{
 		ID: id, Class: bulwark.ClassVulnerability, Rule: f.rule, Severity: severity, Subject: p.PURL, Fix: fix,
-		Status: m.status(p, f), Evidence: evidence(p, strings.Join(slices.Compact(details), "; ")),
+		Status: m.status(p, f),
+	}
+	r := m.reach(p, f)
+	find.Reach, find.Evidence = r.state, evidence(p, strings.Join(slices.Compact(details), "; "), r.words)
+	if find.Status.Open() && r.reason != "" {
+		find.Status = bulwark.Status{State: bulwark.StateNotAffected, By: notLinked, Reason: r.reason}
 	}
 	if old, ok := m.advisories[f.rule]; ok {
 		adv = join(old, adv)
@@ -184,6 +189,7 @@ func (m *matcher) report(p *bulwark.Package, f *flaw) error {
 		if find.Status.Open() {
 			old.Status = find.Status
 		}
+		old.Reach = weaker(old.Reach, find.Reach)
 		if c, err := vers.Compare(p.Ecosystem, cmp.Or(find.Fix, "0"), cmp.Or(old.Fix, "0")); err == nil && c > 0 {
 			old.Fix = find.Fix
 		}
@@ -201,13 +207,17 @@ func detail(p *bulwark.Package, h *hit) string {
 	return fmt.Sprintf("%s %s %s (%s)", name, h.version, h.how, h.rec.ID)
 }
 
-func evidence(p *bulwark.Package, detail string) []bulwark.Evidence {
+func evidence(p *bulwark.Package, detail string, words []string) []bulwark.Evidence {
 	out := make([]bulwark.Evidence, 0, max(1, min(len(p.Where), maxPlaces)))
 	for i, w := range p.Where {
 		if i == maxPlaces {
 			break
 		}
-		out = append(out, bulwark.Evidence{Location: w, Detail: detail})
+		e := bulwark.Evidence{Location: w, Detail: detail}
+		if words != nil && words[i] != "" {
+			e.Detail += "; " + words[i]
+		}
+		out = append(out, e)
 	}
 	if len(out) == 0 {
 		out = append(out, bulwark.Evidence{Detail: detail})

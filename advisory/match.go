@@ -62,6 +62,8 @@ type matcher struct {
 	unwatched  map[string]bool
 	gaps       map[string]bool // details
 
+	programs map[place]program
+
 	records map[recordKey]*index.Record
 	masks   map[string]map[string]bool // ecosystem with release → release of a row → same
 	aliases map[string][]*index.Record
@@ -78,6 +80,7 @@ func (db *DB) matcher(inv *bulwark.Inventory) *matcher {
 		unwatched:  map[string]bool{},
 		gaps:       map[string]bool{},
 		kernel:     hasKernel(inv),
+		programs:   programs(inv),
 	}
 }
 
@@ -221,7 +224,7 @@ func (m *matcher) find(seg *index.Segment, base, release, name, version string, 
 			if err != nil {
 				return err
 			}
-			out = append(out, hit{rec: rec, base: base, release: release, name: name, version: version, fix: h.fix, how: h.how})
+			out = append(out, hit{rec: rec, base: base, release: release, name: name, version: version, fix: h.fix, how: standing(base, version) + h.how})
 		}
 		group = group[:0]
 		return nil
@@ -270,6 +273,10 @@ func (m *matcher) gap(p *bulwark.Package, version string, err error) {
 		m.gaps[fmt.Sprintf("%s (%s) has advisories, but its version is not known", p.Name, p.Ecosystem)] = true
 		return
 	}
+	if why := unversioned(p, version); why != "" {
+		m.gaps[why] = true
+		return
+	}
 	m.gaps[fmt.Sprintf("%s (%s) has advisories, but its version %q cannot be compared: %v", p.Name, p.Ecosystem, version, err)] = true
 }
 
@@ -303,20 +310,27 @@ type held struct {
 func holds(ecosystem, version string, a *bulwark.Affected, readable bool) (held, error) {
 	h := held{build: len(a.Versions) == 0 && len(a.Ranges) == 1 && a.Ranges[0].Introduced == "0" && a.Ranges[0].Fixed != ""}
 	var bad error
-	compare := func(to string) int {
-		c, err := vers.Compare(ecosystem, version, to)
+	after := func(to string) bool { // or equal
+		c, err := against(ecosystem, version, to)
 		if err != nil && bad == nil {
 			bad = err
 		}
-		return c
+		return c >= 0
+	}
+	until := func(to string) bool {
+		in, err := upTo(ecosystem, version, to)
+		if err != nil && bad == nil {
+			bad = err
+		}
+		return in
 	}
 	if readable {
 		for _, r := range a.Ranges {
 			was := bad
 			bad = nil
-			in := (r.Introduced == "0" || compare(r.Introduced) >= 0) &&
-				(r.Fixed == "" || compare(r.Fixed) < 0) &&
-				(r.LastAffected == "" || compare(r.LastAffected) <= 0)
+			in := (r.Introduced == "0" || after(r.Introduced)) &&
+				(r.Fixed == "" || !after(r.Fixed)) &&
+				(r.LastAffected == "" || until(r.LastAffected))
 			in = in && bad == nil
 			bad = cmp.Or(was, bad)
 			if !in {
@@ -342,7 +356,7 @@ func holds(ecosystem, version string, a *bulwark.Affected, readable bool) (held,
 			break
 		}
 		if readable && !h.yes {
-			if c, err := vers.Compare(ecosystem, version, v); err == nil && c == 0 {
+			if c, err := against(ecosystem, version, v); err == nil && c == 0 {
 				h.yes = true
 				break
 			}

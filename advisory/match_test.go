@@ -23,6 +23,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/advisory"
+	"github.com/bulwark-sec/bulwark/internal/funcset"
 )
 
 var update = flag.Bool("update", false, "write what tests want anew")
@@ -30,6 +31,7 @@ var update = flag.Bool("update", false, "write what tests want anew")
 // TestMatch runs testdata/match/*.txtar: records below osv/ and a file "inventory"
 // in, a file "want" out. A line of the inventory is
 // "ecosystem name version key=value…"; the keys are those of bulwark.Package; % is a space.
+// "program path function…" says which functions a program has, "program path" that it hides them.
 func TestMatch(t *testing.T) {
 	files, err := filepath.Glob("testdata/match/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -104,6 +106,10 @@ func inventory(t *testing.T, text string) (inv bulwark.Inventory) {
 			inv.OS = &bulwark.OS{ID: "x", Version: "1", Ecosystem: eco}
 			continue
 		}
+		if rest, ok := strings.CutPrefix(line, "program "); ok {
+			inv.Programs = append(inv.Programs, program(rest))
+			continue
+		}
 		f := strings.Split(line, " ")
 		for i := range f {
 			f[i] = strings.ReplaceAll(f[i], "%", " ")
@@ -139,6 +145,19 @@ func inventory(t *testing.T, text string) (inv bulwark.Inventory) {
 	return inv
 }
 
+func program(line string) bulwark.Program {
+	f := strings.Fields(line)
+	p := bulwark.Program{Path: f[0]}
+	var b funcset.Builder
+	for _, name := range f[1:] {
+		b.Add([]byte(name))
+	}
+	if p.Functions = b.Set(); p.Functions == nil {
+		p.Unknown = "it hides them"
+	}
+	return p
+}
+
 // show writes a result for people.
 func show(t *testing.T, db *advisory.DB, inv *bulwark.Inventory, r *advisory.Result) string {
 	t.Helper()
@@ -148,6 +167,9 @@ func show(t *testing.T, db *advisory.DB, inv *bulwark.Inventory, r *advisory.Res
 		fmt.Fprintf(&b, "%s %s %s", f.Severity, f.Rule, f.Subject)
 		if f.Fix != "" {
 			fmt.Fprintf(&b, " fix %s", f.Fix)
+		}
+		if f.Reach != "" {
+			fmt.Fprintf(&b, " reach %s", f.Reach)
 		}
 		if !f.Status.Open() {
 			fmt.Fprintf(&b, "\n  %s by %s: %s", f.Status.State, f.Status.By, f.Status.Reason)

@@ -85,8 +85,9 @@ func alias(line []byte) bool {
 	return false
 }
 
-// Whole is an Extractor whose file describes a whole artifact: its operating
-// system and what was not read of it, too.
+// Whole is an Extractor that finds more than packages: a file that describes a
+// whole artifact has its operating system and what was not read of it, too; a
+// program shows its functions.
 type Whole interface {
 	// Inventory is asked in place of Extract.
 	Inventory(ctx context.Context, f *bulwark.File) (bulwark.Inventory, error)

@@ -50,7 +50,7 @@ import (
 
 // installed lists the extractors of what is installed: they look at what a
 // package manager or a build left behind, and run on every kind of artifact.
-func installed() []Extractor {
+func installed(known Known) []Extractor {
 	return []Extractor{
 		binary.Classifier{},
 		binary.RuntimeFile{},
@@ -62,7 +62,7 @@ func installed() []Extractor {
 		haskell.CabalPlan{},
 		hex.Application{},
 		homebrew.Extractor{},
-		java.Archive{},
+		java.Archive{Known: known.jars},
 		java.NativeImage{},
 		julia.Installed{},
 		kernel.Image{},
@@ -152,14 +152,15 @@ func databases() []Database {
 }
 
 // Extractors gives the extractors that look at files of an artifact of a kind.
-func Extractors(kind bulwark.Kind) []Extractor {
+// They ask known as long as they are used.
+func Extractors(kind bulwark.Kind, known Known) []Extractor {
 	switch kind {
 	case bulwark.KindSBOM:
 		return []Extractor{bill{}}
 	case bulwark.KindImage, bulwark.KindHost:
-		return installed()
+		return installed(known)
 	}
-	return slices.Concat(installed(), declared())
+	return slices.Concat(installed(known), declared())
 }
 
 // Databases gives the readers of package databases for an artifact of a kind.

@@ -25,12 +25,12 @@ var update = flag.Bool("update", false, "write docs/ecosystems.md")
 // The table of formats in the documentation is made of the lists.
 func TestTable(t *testing.T) {
 	images := map[string]bool{}
-	for _, x := range extract.Extractors(bulwark.KindImage) {
+	for _, x := range extract.Extractors(bulwark.KindImage, extract.Known{}) {
 		images[x.Name()] = true
 	}
 	leaf := func(x any) string { return path.Base(reflect.TypeOf(x).PkgPath()) }
 	var rows []string
-	for _, x := range extract.Extractors(bulwark.KindRepo) {
+	for _, x := range extract.Extractors(bulwark.KindRepo, extract.Known{}) {
 		where := "directories, repositories"
 		if images[x.Name()] {
 			where = "images, hosts, " + where

@@ -24,7 +24,7 @@ import (
 const ChildArg = "__parse"
 
 // Files that a child inherits, in order: kept databases, the status page, rules,
-// then one spill file for each lane.
+// one spill file for each lane, then the table of archives if there is one.
 const (
 	fileKept = iota
 	fileStatus
@@ -47,7 +47,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if len(inherited.Files) != fileSpill+len(inherited.Lanes) {
+	if n := len(inherited.Files) - fileSpill - len(inherited.Lanes); n != 0 && n != 1 {
 		fmt.Fprintln(os.Stderr, "parse: wrong descriptors")
 		return 1
 	}
@@ -171,7 +171,15 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 		}
 		s.Plan.rules, off = append(s.Plan.rules, b), off+size
 	}
-	set := s.Plan.parsers(s.Kind)
+	var jars *Jars
+	if at := fileSpill + len(c.inherited.Lanes); at < len(c.inherited.Files) {
+		jars = &Jars{file: c.inherited.Files[at], size: s.Jars}
+	}
+	known, err := jars.known()
+	if err != nil {
+		return err
+	}
+	set := s.Plan.parsers(s.Kind, known)
 	c.free.Store(s.Kept)
 	lim := s.Plan.Limits.Or(limit.Default())
 	status := c.inherited.Files[fileStatus]

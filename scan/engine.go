@@ -38,6 +38,7 @@ type engine struct {
 
 	inProcess bool
 
+	jars    *Jars    // lent by who made the engine; nil is none
 	kept    *os.File // content of package databases, shared with the child
 	keptEnd int64
 	status  *os.File
@@ -178,10 +179,13 @@ func (e *engine) start(ctx context.Context) error {
 		return nil
 	}
 	// What a child that died had written behind the known end is overwritten.
+	files := append([]*os.File{e.kept, e.status, e.rules}, e.spills...)
+	first := startCommand{Kind: e.kind, Plan: e.plan, Kept: e.keptEnd}
+	if e.jars != nil {
+		files, first.Jars = append(files, e.jars.file), e.jars.size
+	}
 	c, err := sandbox.Start(ctx, sandbox.Options{
-		Path: e.exec, Args: []string{ChildArg}, Lanes: e.lanes,
-		Files: append([]*os.File{e.kept, e.status, e.rules}, e.spills...),
-		Soft:  softMemory,
+		Path: e.exec, Args: []string{ChildArg}, Lanes: e.lanes, Files: files, Soft: softMemory,
 	})
 	if err != nil {
 		return err
@@ -194,11 +198,10 @@ func (e *engine) start(ctx context.Context) error {
 	s.asked.Store(true)
 	go s.demux()
 	e.child = s
-	begin := startCommand{Kind: e.kind, Plan: e.plan, Kept: e.keptEnd}
 	for _, b := range e.plan.rules {
-		begin.Rules = append(begin.Rules, int64(len(b)))
+		first.Rules = append(first.Rules, int64(len(b)))
 	}
-	if err := s.send(command{Start: &begin}); err != nil {
+	if err := s.send(command{Start: &first}); err != nil {
 		return e.died(ctx)
 	}
 	select {

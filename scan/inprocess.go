@@ -8,13 +8,18 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/bulwark-sec/bulwark/extract"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 )
 
 // runInProcess reads all jobs without a child: the same work without the wall,
 // to measure what the wall costs.
 func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
-	set := e.plan.parsers(e.kind)
+	known, err := e.jars.known()
+	if err != nil {
+		return err
+	}
+	set := e.plan.parsers(e.kind, known)
 	lim := e.plan.Limits.Or(limit.Default())
 	var free atomic.Int64
 	free.Store(e.keptEnd)
@@ -71,7 +76,7 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 
 func (e *engine) mergeInProcess(ctx context.Context, cmd mergeCommand) (merged, error) {
 	m := merged{Owners: map[string]string{}}
-	set := e.plan.parsers(e.kind)
+	set := e.plan.parsers(e.kind, extract.Known{}) // databases ask nothing
 	p := &parser{parsers: set, lim: e.plan.Limits.Or(limit.Default()), kept: e.kept, at: func(string) {}, emit: func(a *answer) int { m.add(a); return 0 }}
 	return m, p.merge(ctx, &cmd)
 }

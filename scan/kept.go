@@ -21,6 +21,7 @@ import (
 // counts say how many items follow a header.
 type counts struct {
 	Packages int `json:"packages"`
+	Programs int `json:"programs,omitempty"`
 	Findings int `json:"findings"`
 	Marks    int `json:"marks,omitempty"` // bytes
 	Files    int `json:"files,omitempty"` // bytes
@@ -86,7 +87,7 @@ func writeList[T any](enc *json.Encoder, list []T) error {
 
 // A result is what was read of a whole stack of layers.
 type result struct {
-	Inventory bulwark.Inventory `json:"inventory"` // without packages, which follow
+	Inventory bulwark.Inventory `json:"inventory"` // without packages and programs, which follow
 	Layers    []bulwark.Layer   `json:"layers"`
 	Findings  []bulwark.Finding `json:"-"`
 }
@@ -107,6 +108,9 @@ func getResult(c *diskcache.Cache, key string) (*result, error) {
 		if r.Inventory.Packages, err = readList[bulwark.Package](br, n.Packages); err != nil {
 			return nil, err
 		}
+		if r.Inventory.Programs, err = readList[bulwark.Program](br, n.Programs); err != nil {
+			return nil, err
+		}
 		r.Findings, err = readList[bulwark.Finding](br, n.Findings)
 		return &r, err
 	})
@@ -122,11 +126,12 @@ func putResult(c *diskcache.Cache, key string, r *result) error {
 		return writeKept(w, func(w io.Writer) error {
 			enc := json.NewEncoder(w)
 			head := *r
-			head.Inventory.Packages = nil
+			head.Inventory.Packages, head.Inventory.Programs = nil, nil
 			return errors.Join(
 				enc.Encode(head),
-				enc.Encode(counts{Packages: len(r.Inventory.Packages), Findings: len(r.Findings)}),
+				enc.Encode(counts{Packages: len(r.Inventory.Packages), Programs: len(r.Inventory.Programs), Findings: len(r.Findings)}),
 				writeList(enc, r.Inventory.Packages),
+				writeList(enc, r.Inventory.Programs),
 				writeList(enc, r.Findings),
 			)
 		})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/check/malware"
+	"github.com/bulwark-sec/bulwark/extract"
 )
 
 // The digests of what something may run are part of a layer's record: a list of
@@ -220,7 +221,7 @@ func (s *Scanner) recalled(ctx context.Context, r *bulwark.Report, found []bulwa
 		return found, rules, nil
 	}
 	r.Inventory.Gaps = slices.DeleteFunc(r.Inventory.Gaps, func(g bulwark.Gap) bool { return g.Detail == notRecalled })
-	set := s.plan().parsers(r.Artifact.Kind)
+	set := s.plan().parsers(r.Artifact.Kind, extract.Known{})
 	st, err := s.store(r.Artifact.Kind, &set).recall(r.Inventory.Layers)
 	if err != nil || len(r.Inventory.Layers) == 0 {
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: notRecalled})

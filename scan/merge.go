@@ -147,6 +147,13 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 			}
 		}
 		rec.Packages = nil // a large image's packages are held once
+		for _, p := range rec.Programs {
+			if s.hiddenBy(i, p.Path) < 0 {
+				p.Layer = s.layers[i].DiffID
+				inv.Programs = append(inv.Programs, p)
+			}
+		}
+		rec.Programs = nil
 		for _, g := range rec.Gaps {
 			g.Layer = s.layers[i].DiffID
 			inv.Gaps = append(inv.Gaps, g)

@@ -640,6 +640,11 @@ func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.Fi
 		for _, g := range inv.Gaps {
 			p.gap(g)
 		}
+		for i := range inv.Programs {
+			if !p.tell(&answer{Program: &inv.Programs[i]}) {
+				break
+			}
+		}
 	} else {
 		pkgs, err = x.Extract(ctx, f)
 		if l, ok := x.(extract.Lined); ok && err == nil {

@@ -32,12 +32,17 @@ type plan struct {
 	SHA1  bool   `json:"sha1,omitempty"`
 	Clamd string `json:"clamd,omitempty"` // version of the daemon that is asked, and of its signatures; "" asks none
 
+	Jars bulwark.Digest `json:"jars,omitempty"` // of the table of archives; "" when there is none
+
 	rules [][]byte // not sent in commands: the child reads them from a file
 }
 
 // plan gives what the scanner looks for.
 func (s *Scanner) plan() plan {
 	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Licenses: s.Licenses, Limits: s.Limits.Or(limit.Default())}
+	if s.Jars != nil {
+		p.Jars = s.Jars.digest
+	}
 	if !s.Malware {
 		return p
 	}
@@ -71,10 +76,10 @@ type parsers struct {
 	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
 
-func (p plan) parsers(kind bulwark.Kind) parsers {
+func (p plan) parsers(kind bulwark.Kind, known extract.Known) parsers {
 	var out parsers
 	if p.Packages {
-		out.extractors = extract.Extractors(kind)
+		out.extractors = extract.Extractors(kind, known)
 		out.databases = extract.Databases(kind)
 	}
 	files := kind != bulwark.KindSBOM

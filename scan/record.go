@@ -20,7 +20,7 @@ import (
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "5"
+const recordVersion = "6"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.
@@ -31,6 +31,7 @@ type record struct {
 	Size      int64             `json:"size"`
 	OS        *bulwark.OS       `json:"os,omitempty"` // of a bill of materials
 	Packages  []bulwark.Package `json:"-"`
+	Programs  []bulwark.Program `json:"-"`
 	Findings  []bulwark.Finding `json:"-"`
 	Files     []byte            `json:"-"` // digests of what something may run, see appendFile; nil when they were not asked for
 	Gaps      []bulwark.Gap     `json:"gaps,omitempty"`
@@ -73,6 +74,8 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 	case a.Package != nil:
 		compact(a.Package)
 		r.Packages = append(r.Packages, *a.Package)
+	case a.Program != nil:
+		r.Programs = append(r.Programs, *a.Program)
 	case a.Finding != nil:
 		r.Findings = append(r.Findings, *a.Finding)
 	case a.Gap != nil:
@@ -87,6 +90,7 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.OS = a.OS
 	case a.Again != "":
 		r.Packages = slices.DeleteFunc(r.Packages, func(p bulwark.Package) bool { return len(p.Where) > 0 && outer(p.Where[0].Path) == a.Again })
+		r.Programs = slices.DeleteFunc(r.Programs, func(p bulwark.Program) bool { return outer(p.Path) == a.Again })
 		r.Kept = slices.DeleteFunc(r.Kept, func(k keptFile) bool { return k.Path == a.Again })
 	default:
 		r.Marks = append(r.Marks, a.Marks...)
@@ -255,6 +259,9 @@ func readRecord(f io.Reader, want bulwark.Layer, files bool, keep func(r io.Read
 		if rec.Packages, err = readList[bulwark.Package](br, n.Packages); err != nil {
 			return nil, err
 		}
+		if rec.Programs, err = readList[bulwark.Program](br, n.Programs); err != nil {
+			return nil, err
+		}
 		if rec.Findings, err = readList[bulwark.Finding](br, n.Findings); err != nil {
 			return nil, err
 		}
@@ -296,8 +303,9 @@ func (s recordStore) put(rec *record, kept io.ReaderAt) error {
 			enc := json.NewEncoder(w)
 			if err := errors.Join(
 				enc.Encode(rec),
-				enc.Encode(counts{Packages: len(rec.Packages), Findings: len(rec.Findings), Marks: len(rec.Marks), Files: len(rec.Files)}),
+				enc.Encode(counts{Packages: len(rec.Packages), Programs: len(rec.Programs), Findings: len(rec.Findings), Marks: len(rec.Marks), Files: len(rec.Files)}),
 				writeList(enc, rec.Packages),
+				writeList(enc, rec.Programs),
 				writeList(enc, rec.Findings),
 			); err != nil {
 				return err

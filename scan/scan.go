@@ -53,6 +53,7 @@ type Scanner struct {
 	Clamd    *malware.Clamd // daemon that is asked, too; nil is none
 	Daemon   string         // what Clamd.Version said; it must be there when Clamd is
 	Licenses bool           // look for licences that ask for a decision
+	Jars     *Jars          // what archives are whose own words do not tell; nil knows none
 	Blame    Blame          // ask a repository who brought what
 	VEX      []attest.Document
 	Ignores  []policy.Ignore
@@ -91,7 +92,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	set := s.plan().parsers(kind)
+	set := s.plan().parsers(kind, extract.Known{}) // they are asked what they want, no more
 	tree, err := s.open(ctx, target, &set)
 	if err != nil {
 		return nil, err
@@ -209,6 +210,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	if s.Clamd != nil && s.Malware {
 		e.daemon = &daemon{clamd: s.Clamd}
 	}
+	e.jars = s.Jars
 	defer e.close()
 
 	st, err := s.layers(ctx, e, tree, records, r)

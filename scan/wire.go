@@ -19,7 +19,8 @@ type command struct {
 type startCommand struct {
 	Kind bulwark.Kind `json:"kind"`
 	Plan plan         `json:"plan"`
-	Kept int64        `json:"kept"` // offset in the file of kept databases from which on it is free
+	Kept int64        `json:"kept"`           // offset in the file of kept databases from which on it is free
+	Jars int64        `json:"jars,omitempty"` // bytes of the table of archives, if there is one
 
 	Rules []int64 `json:"rules,omitempty"` // bytes of each file of rules, one after another in the file of rules
 }
@@ -63,6 +64,7 @@ type answer struct {
 	Lane      int               `json:"lane"` // -1 for answers to Start and Merge
 	Hello     *hello            `json:"hello,omitempty"`
 	Package   *bulwark.Package  `json:"package,omitempty"`
+	Program   *bulwark.Program  `json:"program,omitempty"`
 	Finding   *bulwark.Finding  `json:"finding,omitempty"`
 	Gap       *bulwark.Gap      `json:"gap,omitempty"`
 	Files     []byte            `json:"files,omitempty"` // see appendFile

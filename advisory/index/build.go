@@ -95,6 +95,12 @@ func (b *Builder) Add(a bulwark.Advisory) error {
 	type pair struct{ name, body string }
 	var pairs []pair
 	var buf []byte
+	symbols := map[string]bool{} // names that some row has symbols for: then a row without says something, too
+	for i := range affected {
+		if len(affected[i].Symbols) > 0 {
+			symbols[affected[i].Name] = true
+		}
+	}
 	for i := range affected {
 		f := &affected[i]
 		base, release, _ := strings.Cut(f.Ecosystem, ":")
@@ -109,7 +115,7 @@ func (b *Builder) Add(a bulwark.Advisory) error {
 			return fmt.Errorf("advisory %q: %w", a.ID, err)
 		}
 		pairs = append(pairs, pair{f.Name, string(buf)})
-		if f.Severity != 0 || f.CVSS != "" || len(f.Symbols) > 0 {
+		if f.Severity != 0 || f.CVSS != "" || symbols[f.Name] {
 			rec.Packages = append(rec.Packages, Detail{f.Name, release, f.Severity, f.CVSS, f.Symbols})
 		}
 	}

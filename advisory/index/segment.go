@@ -287,7 +287,9 @@ type Detail struct {
 	Release  string           `json:"r,omitempty"`
 	Severity bulwark.Severity `json:"s,omitempty"`
 	CVSS     string           `json:"c,omitempty"`
-	Symbols  []string         `json:"y,omitempty"`
+	// Symbols are those of Affected. Under another name, y, older databases have
+	// them, which left out packages that are affected as a whole.
+	Symbols []string `json:"f,omitempty"`
 }
 
 // A Record is the cold part of an advisory. Affected is empty.

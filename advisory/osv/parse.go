@@ -28,7 +28,7 @@ const (
 	maxDetails    = 2000     // bytes; the reference has the rest
 	maxReferences = 30
 	maxIDs        = 4000 // aliases, upstream or related ids
-	maxSymbols    = 500  // for each package
+	maxSymbols    = 2000 // for each package; more are as good as none
 )
 
 // record is an OSV record (https://ossf.github.io/osv-schema/), as much of it as
@@ -374,7 +374,8 @@ func (m specific) score(key string) float64 {
 	return f
 }
 
-// symbols gives the symbols that a Go advisory names
+// symbols gives the functions that a Go advisory names, and the packages of
+// which it names none, for they are affected as a whole
 // (https://go.dev/doc/security/vuln/database#schema).
 func symbols(eco specific) []string {
 	var imports []struct {
@@ -386,10 +387,17 @@ func symbols(eco specific) []string {
 	}
 	var out []string
 	for _, i := range imports {
+		if i.Path == "" {
+			return nil
+		}
+		if len(i.Symbols) == 0 {
+			out = append(out, i.Path+".*")
+		}
 		for _, s := range i.Symbols {
-			if len(out) < maxSymbols {
-				out = append(out, i.Path+"."+s)
-			}
+			out = append(out, i.Path+"."+s)
+		}
+		if len(out) > maxSymbols {
+			return nil
 		}
 	}
 	return out

@@ -22,7 +22,7 @@ import (
 
 func (p *program) dbCommand() *cobra.Command {
 	return group("db", "know", "Update, check, publish and carry the advisory database",
-		p.dbUpdate(), p.dbStatus(), p.dbVerify(), p.dbDiff(), p.dbBuild(), p.dbImport(), p.dbExport())
+		p.dbUpdate(), p.dbStatus(), p.dbVerify(), p.dbDiff(), p.dbBuild(), p.dbImport(), p.dbExport(), p.dbImportJars())
 }
 
 // db makes a subcommand that works on the database's folder.

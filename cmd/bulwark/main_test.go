@@ -5,10 +5,12 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1" // names Java archives
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -77,6 +79,9 @@ func runStory() int {
 //	key FILE             make a private key that nobody has
 //	clamd SOCKET …       start a ClamAV daemon, see startClamd
 //	digest HASH FILE OUT write FILE's digest in hexadecimal to OUT
+//	jar FILE LIST G,A,V  make a Java archive that does not say what it is, and
+//	                     add its SHA-1 and what it is to LIST
+//	program FILE         make a Go program: a copy of the running one
 //
 // A story finds the files of testdata/world/world.txtar below $WORLD.
 func TestStories(t *testing.T) {
@@ -99,6 +104,8 @@ func TestStories(t *testing.T) {
 			"key":       makeKey,
 			"clamd":     startClamd,
 			"digest":    digestOf,
+			"jar":       makeJar,
+			"program":   makeProgram,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -222,6 +229,37 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 		}
 	}
 	return cmd
+}
+
+// makeJar makes a Java archive without a name, and a line that names it.
+func makeJar(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: jar FILE LIST GROUP,ARTIFACT,VERSION")
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("org/example/" + strings.ReplaceAll(args[2], ",", "_") + ".class")
+	ts.Check(err)
+	_, err = w.Write([]byte(args[2]))
+	ts.Check(errors.Join(err, z.Close()))
+	name := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(name), 0o755))
+	ts.Check(os.WriteFile(name, b.Bytes(), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), fmt.Appendf(nil, "%x,%s\n", sha1.Sum(b.Bytes()), args[2]), 0o644))
+}
+
+// makeProgram copies the running test, which is a Go program of known modules.
+func makeProgram(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: program FILE")
+	}
+	self, err := os.Executable()
+	ts.Check(err)
+	b, err := os.ReadFile(self)
+	ts.Check(err)
+	name := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(name), 0o755))
+	ts.Check(os.WriteFile(name, b, 0o755))
 }
 
 // nobody runs bulwark as a user who may not read everything; root becomes one.

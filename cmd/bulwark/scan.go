@@ -49,6 +49,7 @@ type scanFlags struct {
 	benchmark              string
 	blame                  string
 	noConfig               bool
+	jarIndex               string
 	parallel               int
 }
 
@@ -88,6 +89,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.StringVar(&o.benchmark, "benchmark", "", "say of each recommendation of a benchmark whether the image follows it: "+strings.Join(check.Benchmarks(), ", ")+" (section 4)")
 	f.StringVar(&o.blame, "blame", "findings", "of a git work tree, tell the commit and author that brought: findings, all (every package, too), or none")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
+	f.StringVar(&o.jarIndex, "jar-index", "", "table that names Java archives by their SHA-1, made by bulwark db import-jars")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
 }
@@ -257,11 +259,17 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 			return nil, nil, err
 		}
 	}
+	if o.jarIndex != "" {
+		if s.Jars, err = scan.OpenJars(ctx, o.jarIndex); err != nil {
+			lists()
+			return nil, nil, err
+		}
+	}
 	if s.DB, err = p.database(ctx, o.place); err != nil {
 		lists()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, s.Jars.Close())
 	}
-	return s, func() { s.DB.Close(); lists() }, nil
+	return s, func() { s.DB.Close(); s.Jars.Close(); lists() }, nil
 }
 
 // choice reads a flag that is on, off, or left to what is usual.

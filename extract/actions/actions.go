@@ -178,7 +178,9 @@ func (c *calls) use(n *yaml.Node) {
 		return // one of the same repository, or an expression
 	}
 	if isCommit(ref) {
-		if tag := tagOf(v.LineComment); tag != "" {
+		// "v4" beside a commit says which series it was of, and no version: it does
+		// not move with the tag.
+		if tag := tagOf(v.LineComment); strings.Count(tag, ".") >= 2 {
 			ref = tag
 		}
 	}

@@ -3,8 +3,9 @@
 // Package gobinary finds the modules that a Go program was built from, and the
 // standard library that it carries. It knows the build information that the Go
 // linker leaves in ELF, PE and Mach-O files since Go 1.13, which stripping does
-// not remove. It does not know packed (UPX) programs, programs older than
-// that, or which functions of a module a program really contains.
+// not remove, and the table of functions that the runtime prints traces from
+// since Go 1.16. It does not know packed (UPX) programs or programs older than
+// that, nor what is wrong with a module or a function.
 package gobinary
 
 import (
@@ -22,6 +23,7 @@ import (
 	"github.com/package-url/packageurl-go"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/funcset"
 )
 
 const (
@@ -84,24 +86,49 @@ func (Extractor) WantsHead(p string, head []byte) bool {
 	return false
 }
 
-// Extract gives the main module, its dependencies and the standard library. A
-// file that is no Go program has no packages and is no error. A main module
+// Extract gives the packages of Inventory.
+func (e Extractor) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {
+	inv, err := e.Inventory(ctx, f)
+	return inv.Packages, err
+}
+
+// Inventory gives the main module, its dependencies and the standard library as
+// packages, and which functions were linked in as a program. A
+// file that is no Go program has neither and is no error. A main module
 // that was not built from a released version has an empty version, unless the
 // linker was told one. A dependency that was replaced by a directory has an
 // empty version, because nobody knows what is in it.
-func (e Extractor) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {
+func (e Extractor) Inventory(ctx context.Context, f *bulwark.File) (bulwark.Inventory, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return bulwark.Inventory{}, err
 	}
-	goVersion, modules, err := read(&budget{done: ctx.Err, r: f, left: maxRead}, f.Size)
+	p, err := open(&budget{done: ctx.Err, r: f, left: maxRead}, f.Size)
+	if p == nil && err == nil {
+		return bulwark.Inventory{}, nil
+	}
+	var goVersion, modules string
+	if err == nil {
+		goVersion, modules, err = p.built()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("go build information of %q: %w", f.Path, err)
+		return bulwark.Inventory{}, fmt.Errorf("go build information of %q: %w", f.Path, err)
 	}
 	if goVersion == "" {
-		return nil, nil
+		return bulwark.Inventory{}, nil
 	}
-	where := []bulwark.Location{{Path: f.Path}}
-	pkgs := []bulwark.Package{{
+	pkgs, names, err := packages(f.Path, goVersion, modules)
+	linked := bulwark.Program{Path: f.Path}
+	if linked.Functions, linked.Unknown = p.functions(names); ctx.Err() != nil {
+		return bulwark.Inventory{Packages: pkgs}, ctx.Err()
+	}
+	return bulwark.Inventory{Packages: pkgs, Programs: []bulwark.Program{linked}}, err
+}
+
+// packages gives what the build information tells, and by which names the linker
+// and advisories know packages.
+func packages(file, goVersion, modules string) (pkgs []bulwark.Package, names funcset.Builder, err error) {
+	where := []bulwark.Location{{Path: file}}
+	pkgs = []bulwark.Package{{
 		PURL:      purl("stdlib", stdlib(goVersion)),
 		Name:      "stdlib",
 		Version:   stdlib(goVersion),
@@ -110,11 +137,11 @@ func (e Extractor) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Pack
 		By:        name,
 	}}
 	if modules == "" {
-		return pkgs, nil
+		return pkgs, names, nil
 	}
 	info, err := debug.ParseBuildInfo(modules)
 	if err != nil {
-		return pkgs, fmt.Errorf("go build information of %q: %w", f.Path, err)
+		return pkgs, names, fmt.Errorf("go build information of %q: %w", file, err)
 	}
 	seen := map[string]bool{}
 	add := func(path, version string) {
@@ -141,9 +168,13 @@ func (e Extractor) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Pack
 			add(d.Path, "")
 		default:
 			add(d.Replace.Path, released(d.Replace.Version))
+			if d.Replace.Path != d.Path {
+				names.Replaced = append(names.Replaced, [2]string{d.Path, d.Replace.Path})
+			}
 		}
 	}
-	return pkgs, nil
+	names.Main = info.Path
+	return pkgs, names, nil
 }
 
 // released gives v, or "" when the go command wrote its word for no version.

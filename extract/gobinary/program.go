@@ -72,6 +72,8 @@ type program struct {
 	size     uint64    // of the file, bytes
 	segments []segment // what is loaded
 	data     segment   // where build information may lie; size 0 when nowhere
+	table    segment   // of functions, see functions.go; size 0 when not told
+	constant []segment // what is loaded, and neither written to nor executed
 }
 
 // errShort is met where a file ends too early for what its headers claim.
@@ -160,7 +162,7 @@ func (p *program) elf(h []byte) error {
 		return err
 	}
 	for ; uint64(len(table)) >= phsize; table = table[phsize:] {
-		const load, writable = 1, 2
+		const load, executable, writable = 1, 1, 2
 		if o.Uint32(table) != load {
 			continue
 		}
@@ -172,6 +174,9 @@ func (p *program) elf(h []byte) error {
 		p.segments = append(p.segments, s)
 		if shnum == 0 && p.data.size == 0 && flags&writable != 0 {
 			p.data = s // the section table was cut off
+		}
+		if flags&(writable|executable) == 0 {
+			p.constant = append(p.constant, s)
 		}
 	}
 	if shnum == 0 || names >= shnum {
@@ -188,9 +193,15 @@ func (p *program) elf(h []byte) error {
 	}
 	for ; uint64(len(table)) >= shsize; table = table[shsize:] {
 		at := uint64(o.Uint32(table))
-		if at < uint64(len(text)) && bytes.HasPrefix(text[at:], []byte(".go.buildinfo\x00")) {
-			p.data = segment{addr: word(table, 12, 16), off: word(table, 16, 24), size: word(table, 20, 32)}
-			return nil
+		if at >= uint64(len(text)) {
+			continue
+		}
+		s := segment{addr: word(table, 12, 16), off: word(table, 16, 24), size: word(table, 20, 32)}
+		switch name := text[at:]; {
+		case p.data.size == 0 && bytes.HasPrefix(name, []byte(".go.buildinfo\x00")):
+			p.data = s
+		case p.table.size == 0 && (bytes.HasPrefix(name, []byte(".gopclntab\x00")) || bytes.HasPrefix(name, []byte(".data.rel.ro.gopclntab\x00"))):
+			p.table = s
 		}
 	}
 	return nil
@@ -227,8 +238,13 @@ func (p *program) pe(h []byte) error {
 		s := segment{addr: base + uint64(o.Uint32(table[12:])), off: uint64(o.Uint32(table[20:])), size: uint64(o.Uint32(table[16:]))}
 		p.segments = append(p.segments, s)
 		const align, initialised, readable, writable = 0xf << 20, 0x40, 0x40000000, 0x80000000
-		if p.data.size == 0 && s.size > 0 && o.Uint32(table[36:])&^align == initialised|readable|writable {
-			p.data = s
+		switch o.Uint32(table[36:]) &^ align {
+		case initialised | readable | writable:
+			if p.data.size == 0 && s.size > 0 {
+				p.data = s
+			}
+		case initialised | readable:
+			p.constant = append(p.constant, s)
 		}
 	}
 	return nil
@@ -279,8 +295,12 @@ func (p *program) macho(h []byte) error {
 			fallback = s
 		}
 		for sect := cmd[segHead:]; len(sect) >= sectSize; sect = sect[sectSize:] {
-			if string(bytes.TrimRight(sect[:16], "\x00")) == "__go_buildinfo" {
-				p.data = segment{addr: word(sect, 32, 32), off: uint64(o.Uint32(sect[offsetAt:])), size: word(sect, 36, 40)}
+			s := segment{addr: word(sect, 32, 32), off: uint64(o.Uint32(sect[offsetAt:])), size: word(sect, 36, 40)}
+			switch string(bytes.TrimRight(sect[:16], "\x00")) {
+			case "__go_buildinfo":
+				p.data = s
+			case "__gopclntab":
+				p.table = s
 			}
 		}
 	}
@@ -337,15 +357,11 @@ const (
 	maxModules = 4 << 20
 )
 
-// read gives the toolchain's version and the text of the module list. The
+// built gives the toolchain's version and the text of the module list. The
 // version is "" when the file is no Go program; the list is "" when it was
 // built without modules. The format is described in the source of
 // debug/buildinfo.
-func read(r io.ReaderAt, size int64) (version, modules string, err error) {
-	p, err := open(r, size)
-	if p == nil || err != nil {
-		return "", "", err
-	}
+func (p *program) built() (version, modules string, err error) {
 	off, err := p.search()
 	if off == 0 || err != nil {
 		return "", "", err

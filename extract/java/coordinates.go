@@ -65,10 +65,8 @@ func (c Coordinates) line(off int64) (sum, coordinate []byte, err error) {
 	if !ended && off+int64(len(b)) < c.size || len(b) < sumSize+2 || b[sumSize] != ' ' {
 		return nil, nil, fmt.Errorf("at byte %d: %w", off, errTable)
 	}
-	for _, d := range b[:sumSize] {
-		if (d < '0' || d > '9') && (d < 'a' || d > 'f') {
-			return nil, nil, fmt.Errorf("at byte %d: %w", off, errTable)
-		}
+	if !isSum(b[:sumSize]) {
+		return nil, nil, fmt.Errorf("at byte %d: %w", off, errTable)
 	}
 	return b[:sumSize], bytes.TrimSuffix(b[sumSize+1:], []byte("\r")), nil
 }

@@ -159,13 +159,13 @@ type evidence struct{ Where, Since, Detail string }
 
 type finding struct {
 	ID, Class, Rule, Title, In, Version, Fix, Where, Layer, Since string
-	Severity                                               severity
-	KEV, Vulnerable                                        bool
-	Due, EPSS, EPSSNumber                                  string
-	Text, Remedy, Facts, MoreEvidence                      string
-	Evidence                                               []evidence
-	Links                                                  []string
-	State, StateWords                                      string
+	Severity                                                      severity
+	KEV, Vulnerable                                               bool
+	Due, EPSS, EPSSNumber                                         string
+	Text, Remedy, Facts, MoreEvidence                             string
+	Evidence                                                      []evidence
+	Links                                                         []string
+	State, StateWords                                             string
 }
 
 func (p *writer) finding(f *bulwark.Finding) finding {

@@ -44,6 +44,7 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	}
 	list(e, 2, "packages", r.Inventory.Packages, false)
 	list(e, 2, "removed", r.Inventory.Removed, true)
+	list(e, 2, "programs", r.Inventory.Programs, true)
 	list(e, 2, "layers", r.Inventory.Layers, true)
 	list(e, 2, "gaps", r.Inventory.Gaps, true)
 	e.close(1, "}")

@@ -114,6 +114,8 @@ func inventory(d *json.Decoder, inv *bulwark.Inventory) error {
 			return array(d, &inv.Packages)
 		case "removed":
 			return array(d, &inv.Removed)
+		case "programs":
+			return array(d, &inv.Programs)
 		case "layers":
 			return array(d, &inv.Layers)
 		case "gaps":

@@ -71,6 +71,14 @@ func (p *page) finding(x *Explained) {
 		state += ": " + f.Status.Reason + " (" + f.Status.By + ")"
 	}
 	p.pair("status", state)
+	switch f.Reach {
+	case bulwark.ReachLinked:
+		p.pair("reach", "a flawed function is in the program, see the evidence")
+	case bulwark.ReachNotLinked:
+		p.pair("reach", "no flawed function is in the program")
+	case bulwark.ReachUnknown:
+		p.pair("reach", "not known whether the flawed code is in the program: the advisory names no functions, or not all places show theirs")
+	}
 	switch f.Origin {
 	case bulwark.OwnerBase:
 		p.pair("brought by", "the base image")
