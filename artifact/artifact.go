@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package artifact opens whatever can be inspected: container images wherever
-// they lie, directories, source repositories, the host, and bills of materials.
+// they lie, directories, source repositories, the host, packages of serverless
+// functions, and bills of materials.
 // It knows how to reach bytes; it does not know what they mean, and it neither
 // unpacks nor verifies them.
 package artifact
@@ -14,6 +15,7 @@ import (
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/artifact/dir"
 	"github.com/bulwark-sec/bulwark/artifact/oci"
+	"github.com/bulwark-sec/bulwark/artifact/packed"
 )
 
 // Options say how targets are opened. The zero Options guess what a target is
@@ -56,6 +58,26 @@ var schemes = []scheme{
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return dir.File(ctx, target, bulwark.KindSBOM, "sbom", o.OpenOptions)
 		}},
+	{"function", bulwark.KindFunction,
+		func(p *place) bool { return p.kind == file && isZip(p.head) && packed.IsFunction(p.target) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return packed.Function(ctx, target, o.OpenOptions)
+		}},
+	{"unpacked-function", bulwark.KindFunction,
+		func(*place) bool { return false }, // never guessed
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			t, err := dir.Dir(ctx, target, o.OpenOptions)
+			if err != nil {
+				return nil, err
+			}
+			t.Artifact.Kind = bulwark.KindFunction
+			return packed.WithLayers(t, o.OpenOptions)
+		}},
+	{"packed", bulwark.KindDir,
+		func(p *place) bool { return p.kind == file && isZip(p.head) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return packed.Dir(ctx, target, o.OpenOptions)
+		}},
 	{"archive", bulwark.KindImage,
 		func(p *place) bool { return p.kind == file || p.archive },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
@@ -84,6 +106,12 @@ func (s *scheme) said(p *place) bool {
 		return true
 	case "sbom":
 		return p.kind == file
+	case "function":
+		return p.kind == file && (isZip(p.head) || compressed(p.head))
+	case "unpacked-function":
+		return p.kind == folder && !p.layout
+	case "packed":
+		return p.kind == file && (isZip(p.head) || isArchive(p.head) || compressed(p.head))
 	case "archive":
 		// A program that is called like its image lies next to it often.
 		return p.archive || p.kind == file && !(bare(p.target) && !isArchive(p.head))
@@ -125,6 +153,11 @@ func find(target string, o *Options) (*scheme, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Kind == bulwark.KindFunction && (p.layout || p.archive || p.kind == nothing && !pathLike(target) || p.kind == file && isTar(p.head)) {
+		images := *o
+		images.Kind = bulwark.KindImage
+		o = &images
+	}
 	if p.kind == nothing && !p.layout && !p.archive && target != "" && (pathLike(target) || o.Kind != "" && o.Kind != bulwark.KindImage) {
 		return nil, &bulwark.Hint{Err: fmt.Errorf("open %q: %w", target, bulwark.ErrNotFound), Next: "check the path"}
 	}
@@ -146,6 +179,8 @@ func misfit(p *place, kind bulwark.Kind) error {
 		what, next = "a directory that is no OCI layout", "use bulwark scan fs for an unpacked root file system"
 	case kind == bulwark.KindDir && p.kind == file:
 		what, next = "a file, not a directory", guess
+	case kind == bulwark.KindFunction && p.kind == file:
+		what, next = "neither a zip nor a tar archive", "name the deployment package, its directory, or an image"
 	case kind == bulwark.KindSBOM && p.kind == folder:
 		what, next = "a directory, not a file", guess
 	}

@@ -41,6 +41,7 @@ import (
 	"github.com/bulwark-sec/bulwark/extract/ruby"
 	"github.com/bulwark-sec/bulwark/extract/rust"
 	"github.com/bulwark-sec/bulwark/extract/sbom"
+	"github.com/bulwark-sec/bulwark/extract/serverless"
 	"github.com/bulwark-sec/bulwark/extract/snap"
 	"github.com/bulwark-sec/bulwark/extract/swift"
 	"github.com/bulwark-sec/bulwark/extract/terraform"
@@ -130,6 +131,7 @@ func declared() []Extractor {
 		python.Requirements{},
 		ruby.GemfileLock{},
 		rust.CargoLock{},
+		serverless.Declared{},
 		swift.PackageResolved{},
 		swift.PodfileLock{},
 		terraform.Lock{},
@@ -155,8 +157,10 @@ func Extractors(kind bulwark.Kind) []Extractor {
 	switch kind {
 	case bulwark.KindSBOM:
 		return []Extractor{bill{}}
-	case bulwark.KindImage, bulwark.KindHost:
+	case bulwark.KindImage, bulwark.KindHost, bulwark.KindVM:
 		return installed()
+	case bulwark.KindFunction:
+		return slices.Concat(installed(), declared(), []Extractor{serverless.Code{}})
 	}
 	return slices.Concat(installed(), declared())
 }

@@ -24,7 +24,7 @@ import (
 const ChildArg = "__parse"
 
 // Files that a child inherits, in order: kept databases, the status page, then
-// one spill file for each lane.
+// one spill file for each lane, then those that are read at random.
 const (
 	fileKept = iota
 	fileStatus
@@ -46,7 +46,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if len(inherited.Files) != fileSpill+len(inherited.Lanes) {
+	if len(inherited.Files) < fileSpill+len(inherited.Lanes) {
 		fmt.Fprintln(os.Stderr, "parse: wrong descriptors")
 		return 1
 	}
@@ -170,8 +170,12 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 		wg.Go(func() {
 			for job := range l.jobs {
 				r.Reset()
+				src := source{r: r, form: job.Form, at: job.At, key: job.Key}
+				if n := fileSpill + len(c.inherited.Lanes) + job.Whole - 1; job.Whole > 0 && n < len(c.inherited.Files) {
+					src.whole = c.inherited.Files[n]
+				}
 				// Its error is in the answer that ends the layer.
-				_ = l.layer(ctx, r, job.Skip)
+				_ = l.layer(ctx, src, job.Skip)
 			}
 		})
 	}

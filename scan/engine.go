@@ -41,6 +41,7 @@ type engine struct {
 	keptEnd int64
 	status  *os.File
 	spills  []*os.File
+	whole   []*os.File // files that are read at random; the tree closes them
 	child   *session
 
 	missing []string      // parts of the sandbox that the kernel lacks
@@ -157,7 +158,7 @@ func (e *engine) start(ctx context.Context) error {
 	// What a child that died had written behind the known end is overwritten.
 	c, err := sandbox.Start(ctx, sandbox.Options{
 		Path: e.exec, Args: []string{ChildArg}, Lanes: e.lanes,
-		Files: append([]*os.File{e.kept, e.status}, e.spills...),
+		Files: slices.Concat([]*os.File{e.kept, e.status}, e.spills, e.whole),
 		Soft:  softMemory,
 	})
 	if err != nil {
@@ -439,14 +440,18 @@ func (e *engine) batch(ctx context.Context, jobs []*job) (left []*job, err error
 // one reads one layer on one lane. It is not ok when the child died or ctx ended.
 func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, keptEnd int64, ok bool) {
 	j.rec, j.err, j.sum = &record{}, nil, ""
-	src, err := j.blob.Open(ctx)
-	if err != nil {
-		j.err = err
-		return 0, 0, ctx.Err() == nil
+	var src io.ReadCloser
+	if j.blob.Whole == nil {
+		var err error
+		if src, err = j.blob.Open(ctx); err != nil {
+			j.err = err
+			return 0, 0, ctx.Err() == nil
+		}
+		defer src.Close()
 	}
-	defer src.Close()
 	s.busy[lane].Store(true)
-	if err := s.send(command{Layer: &layerCommand{Lane: lane, Skip: j.skip}}); err != nil {
+	cmd := layerCommand{Lane: lane, Skip: j.skip, Whole: 1 + slices.Index(e.whole, j.blob.Whole), Form: j.blob.Form, At: j.blob.At, Key: j.blob.Key}
+	if err := s.send(command{Layer: &cmd}); err != nil {
 		return 0, 0, false
 	}
 	budget := e.plan.Limits.Or(limit.Default())
@@ -475,8 +480,20 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 			}
 		}
 	}()
+	if src == nil {
+		select {
+		case ok = <-collected:
+		case <-ctx.Done():
+			s.abort()
+			ok = <-collected
+		}
+		if j.sum = j.rec.DiffID; ok {
+			n = j.rec.Size
+		}
+		return n, keptEnd, ok && ctx.Err() == nil
+	}
 	sum := newHash(j.blob.Digest)
-	n, err = s.Lanes[lane].Send(ctx, src, sum)
+	n, err := s.Lanes[lane].Send(ctx, src, sum)
 	switch {
 	case err == nil:
 		j.sum = sum.digest()

@@ -57,15 +57,15 @@ type parser struct {
 	wantC   []check.Check
 }
 
-// layer reads one stream to its end and emits what is in it.
-func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
+// layer reads one stream or file to its end and emits what is in it.
+func (p *parser) layer(ctx context.Context, src source, skip []string) error {
 	p.ctx, p.skip, p.seen = ctx, skip, map[string]bool{}
 	p.links, p.looked = map[string]string{}, map[string]bool{}
 	p.marks, p.keptLen = p.marks[:0], 0
 	p.dirs = folders{leave: func(c chain, n int64) { p.mark(newMark(c.asTree(), n, true)) }}
 	p.content = content{}
 	p.restart()
-	stats, err := tarfs.Walk(ctx, r, p.lim, p.visit, func(f tarfs.Fault) {
+	stats, err := src.walk(ctx, p.lim, p.visit, func(f tarfs.Fault) {
 		kind := bulwark.GapMalformed
 		switch {
 		case errors.Is(f.Err, limit.ErrExceeded):
@@ -614,6 +614,12 @@ func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.Fi
 		}
 		for _, g := range inv.Gaps {
 			p.gap(g)
+		}
+		for i := range inv.Functions {
+			p.seen[f.Path] = true
+			if !p.tell(&answer{Function: &inv.Functions[i]}) {
+				break
+			}
 		}
 	} else {
 		pkgs, err = x.Extract(ctx, f)

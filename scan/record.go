@@ -20,25 +20,26 @@ import (
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "4"
+const recordVersion = "5"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.
 type record struct {
-	DiffID    bulwark.Digest    `json:"diffId"`
-	Blob      bulwark.Digest    `json:"blob"` // digest of the bytes that were read, verified by the parent
-	Entries   int               `json:"entries"`
-	Size      int64             `json:"size"`
-	OS        *bulwark.OS       `json:"os,omitempty"` // of a bill of materials
-	Packages  []bulwark.Package `json:"-"`
-	Findings  []bulwark.Finding `json:"-"`
-	Gaps      []bulwark.Gap     `json:"gaps,omitempty"`
-	Kept      []keptFile        `json:"kept,omitempty"` // offsets in the file of kept content
-	Links     []keptLink        `json:"links,omitempty"`
-	Marks     []byte            `json:"-"` // mark after mark
-	Content   content           `json:"content,omitempty"`
-	Whiteouts []string          `json:"whiteouts,omitempty"`
-	Opaques   []string          `json:"opaques,omitempty"`
+	DiffID    bulwark.Digest     `json:"diffId"`
+	Blob      bulwark.Digest     `json:"blob"` // digest of the bytes that were read, verified by the parent
+	Entries   int                `json:"entries"`
+	Size      int64              `json:"size"`
+	OS        *bulwark.OS        `json:"os,omitempty"` // of a bill of materials
+	Functions []bulwark.Function `json:"functions,omitempty"`
+	Packages  []bulwark.Package  `json:"-"`
+	Findings  []bulwark.Finding  `json:"-"`
+	Gaps      []bulwark.Gap      `json:"gaps,omitempty"`
+	Kept      []keptFile         `json:"kept,omitempty"` // offsets in the file of kept content
+	Links     []keptLink         `json:"links,omitempty"`
+	Marks     []byte             `json:"-"` // mark after mark
+	Content   content            `json:"content,omitempty"`
+	Whiteouts []string           `json:"whiteouts,omitempty"`
+	Opaques   []string           `json:"opaques,omitempty"`
 
 	size    int  // bytes of the answers taken in
 	answers int  // how many
@@ -77,9 +78,12 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.Links = append(r.Links, *a.Link)
 	case a.OS != nil:
 		r.OS = a.OS
+	case a.Function != nil:
+		r.Functions = append(r.Functions, *a.Function)
 	case a.Again != "":
 		r.Packages = slices.DeleteFunc(r.Packages, func(p bulwark.Package) bool { return len(p.Where) > 0 && outer(p.Where[0].Path) == a.Again })
 		r.Kept = slices.DeleteFunc(r.Kept, func(k keptFile) bool { return k.Path == a.Again })
+		r.Functions = slices.DeleteFunc(r.Functions, func(f bulwark.Function) bool { return outer(f.Path) == a.Again })
 	default:
 		r.Marks = append(r.Marks, a.Marks...)
 		r.Whiteouts = append(r.Whiteouts, a.Whiteouts...)

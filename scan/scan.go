@@ -8,8 +8,11 @@ package scan
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"runtime"
 	"slices"
@@ -92,6 +95,9 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	}
 	found, rules, err := s.configuration(ctx, r, found, &set)
 	if err != nil {
+		return nil, err
+	}
+	if found, rules, err = s.functions(r, found, rules, &set); err != nil {
 		return nil, err
 	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
@@ -177,6 +183,11 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 		return nil, nil, err
 	}
 	e.inProcess = s.InProcessUnsafe
+	for _, b := range tree.Layers {
+		if b.Whole != nil {
+			e.whole = append(e.whole, b.Whole)
+		}
+	}
 	defer e.close()
 
 	st, err := s.layers(ctx, e, tree, recordStore{s.Cache, planKey}, r)
@@ -344,6 +355,13 @@ func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, sto
 		rec := st.records[i]
 		l.Entries, l.Size = rec.Entries, rec.Size
 	}
+	if r.Artifact.ID == "" && len(st.records) > 1 {
+		sum := sha256.New()
+		for _, rec := range st.records {
+			io.WriteString(sum, string(rec.Blob)+"\n")
+		}
+		r.Artifact.ID = bulwark.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+	}
 	return st, nil
 }
 
@@ -397,6 +415,7 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			rules[rule.ID] = rule
 		}
 	}
+	rules = s.runtimes(r, rules)
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if f.Class == bulwark.ClassVulnerability {

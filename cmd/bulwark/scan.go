@@ -45,6 +45,8 @@ type scanFlags struct {
 	licenses               bool
 	noConfig               bool
 	parallel               int
+	runtime                string
+	layers                 []string
 }
 
 // ignoreFile is read without being named when it is there.
@@ -84,7 +86,8 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	o.place.add(f)
 }
 
-const scanLong = `Scan an image, a directory, a git work tree, this host, or a bill of materials.
+const scanLong = `Scan an image, a directory, a git work tree, this host, the package of a
+serverless function, or a bill of materials.
 
 TARGET is a directory, an OCI layout, an archive of docker save or of an OCI
 layout, a CycloneDX or SPDX file, or else the name of an image. A
@@ -95,6 +98,18 @@ const scanExamples = `  bulwark scan alpine:3.20
   bulwark scan fs . --only-new --baseline main.json -o sarif=out.sarif -o table
   bulwark scan host --allow-starter -o html=host.html`
 
+const functionLong = `Scan the package of a serverless function: the zip archive or tar archive of AWS
+Lambda, Google Cloud Functions or Azure Functions, the directory that it is made
+of, or a function's container image.
+
+Templates of SAM and CloudFormation and the configuration of the Serverless
+Framework are read in the package and beside it. With --layer the code is shown
+below var/task and the layers below opt, as they lie when the function runs.`
+
+const functionExamples = `  bulwark scan function build/orders.zip --runtime python3.12
+  bulwark scan function orders.zip --layer common.zip --layer vendor.zip
+  bulwark scan function registry.example/shop/orders:7`
+
 func (p *program) scanCommand() *cobra.Command {
 	c := p.scanOf("scan TARGET", "", "Scan an image, directory, repository, host or SBOM")
 	c.GroupID, c.Long, c.Example = "look", scanLong, scanExamples
@@ -102,6 +117,7 @@ func (p *program) scanCommand() *cobra.Command {
 		p.scanOf("image NAME", bulwark.KindImage, "Scan a container image"),
 		p.scanOf("fs DIR", bulwark.KindDir, "Scan a directory or an unpacked root file system"),
 		p.scanOf("repo DIR", bulwark.KindRepo, "Scan a git work tree"),
+		p.scanOf("function TARGET", bulwark.KindFunction, "Scan the package, directory or image of a serverless function"),
 		p.scanOf("host", bulwark.KindHost, "Scan this machine"),
 		p.scanOf("sbom FILE", bulwark.KindSBOM, "Scan a CycloneDX or SPDX bill of materials"),
 	)
@@ -130,6 +146,11 @@ func (p *program) scanOf(use string, kind bulwark.Kind, short string) *cobra.Com
 	}
 	o.add(c.Flags())
 	o.addFull(c.Flags())
+	if kind == bulwark.KindFunction {
+		c.Long, c.Example = functionLong, functionExamples
+		c.Flags().StringVar(&o.runtime, "runtime", "", "runtime as the provider writes it, for example nodejs22.x (default what the package and the template beside it say)")
+		c.Flags().StringSliceVar(&o.layers, "layer", nil, "archive of a layer that lies below /opt, the lowest first; may be repeated")
+	}
 	return c
 }
 
@@ -193,6 +214,7 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 			Images: oci.Opener{Env: p.env, UserAgent: "bulwark/" + p.version},
 			OpenOptions: bulwark.OpenOptions{
 				Platform: o.platform, PlainHTTP: o.plainHTTP, CAFile: o.caFile, Offline: o.offline, SkipDirs: o.skipDirs,
+				Runtime: o.runtime, Layers: o.layers,
 			},
 		},
 	}

@@ -242,6 +242,10 @@ func kindName(k bulwark.Kind) string {
 		return "repository"
 	case bulwark.KindSBOM:
 		return "bill of materials"
+	case bulwark.KindFunction:
+		return "serverless function"
+	case bulwark.KindVM:
+		return "virtual machine"
 	}
 	return string(k)
 }
@@ -305,7 +309,7 @@ func (v *View) Reproduce() string {
 	a := &v.Artifact
 	verb := string(a.Kind)
 	switch a.Kind {
-	case bulwark.KindImage, bulwark.KindDir, bulwark.KindRepo, bulwark.KindSBOM:
+	case bulwark.KindImage, bulwark.KindDir, bulwark.KindRepo, bulwark.KindSBOM, bulwark.KindFunction, bulwark.KindVM:
 	case bulwark.KindHost:
 		return "bulwark scan host"
 	default:
