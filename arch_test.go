@@ -49,6 +49,8 @@ var owners = map[string]struct {
 	"github.com/landlock-lsm/go-landlock":      {[]string{"internal/sandbox"}, "Landlock for all threads"},
 	"github.com/spf13/cobra":                   {[]string{"cmd"}, "commands, help, completion"},
 	"github.com/spf13/pflag":                   {[]string{"cmd"}, "flags"},
+	"github.com/go-git/go-git/v5":              {[]string{"artifact", "internal/gitpack"}, "git's protocol, and objects in its packs"},
+	"github.com/go-git/go-billy/v5":            {[]string{"artifact"}, "repositories of this machine for go-git"},
 	"golang.org/x/net":                         {[]string{"internal/sandbox", "artifact"}, "BPF assembler; public suffixes"},
 	"golang.org/x/sys":                         {[]string{"internal", "artifact", "advisory"}, "system calls"},
 	"golang.org/x/term":                        {[]string{"cmd"}, "size of the terminal"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/artifact/dir"
+	"github.com/bulwark-sec/bulwark/artifact/git"
 	"github.com/bulwark-sec/bulwark/artifact/oci"
 	"github.com/bulwark-sec/bulwark/artifact/packed"
 )
@@ -25,6 +26,7 @@ type Options struct {
 	Kind   bulwark.Kind // "" guesses
 	From   []string     // sources of images by name, in order; empty is oci.Sources
 	Images oci.Opener
+	Git    git.Fetcher
 }
 
 // A scheme is one way to open a target. Guess asks them in order; the first
@@ -42,6 +44,11 @@ var schemes = []scheme{
 		func(p *place) bool { return p.layout },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return o.Images.Layout(ctx, target, o.OpenOptions)
+		}},
+	{"git-remote", bulwark.KindRepo,
+		func(p *place) bool { return p.kind == nothing && git.IsRemote(p.target) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return o.Git.Open(ctx, target, o.OpenOptions)
 		}},
 	{"git", bulwark.KindRepo,
 		func(p *place) bool { return p.kind == folder && dir.IsRepo(p.target) },
@@ -158,7 +165,8 @@ func find(target string, o *Options) (*scheme, error) {
 		images.Kind = bulwark.KindImage
 		o = &images
 	}
-	if p.kind == nothing && !p.layout && !p.archive && target != "" && (pathLike(target) || o.Kind != "" && o.Kind != bulwark.KindImage) {
+	remote := p.kind == nothing && git.IsRemote(target)
+	if p.kind == nothing && !remote && !p.layout && !p.archive && target != "" && (pathLike(target) || o.Kind != "" && o.Kind != bulwark.KindImage) {
 		return nil, &bulwark.Hint{Err: fmt.Errorf("open %q: %w", target, bulwark.ErrNotFound), Next: "check the path"}
 	}
 	for i := range schemes {

@@ -14,6 +14,7 @@ import (
 	"path"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/gitpack"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/internal/tarfs"
 	"github.com/bulwark-sec/bulwark/internal/zipfs"
@@ -49,6 +50,8 @@ func (s source) walk(ctx context.Context, lim limit.Limits, visit visitor, fault
 	switch s.form {
 	case bulwark.FormZip:
 		walk = zipfs.Walk
+	case bulwark.FormGit:
+		walk = gitpack.Walk(s.key)
 	default:
 		return stats, fmt.Errorf("parse: form %q: %w", s.form, bulwark.ErrUnsupported)
 	}

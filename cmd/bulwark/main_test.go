@@ -73,6 +73,7 @@ func runStory() int {
 //	corrupt FILE         change one byte in the middle of FILE
 //	damage DIR           the same to the largest file below DIR
 //	key FILE             make a private key that nobody has
+//	gitserver DIR …      serve repositories, see serveGit
 //	zip OUT DIR          pack what lies in DIR into a zip archive
 //
 // A story finds the files of testdata/world/world.txtar below $WORLD.
@@ -95,6 +96,7 @@ func TestStories(t *testing.T) {
 			"damage":    damage,
 			"key":       makeKey,
 			"zip":       packZip,
+			"gitserver": serveGit,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {

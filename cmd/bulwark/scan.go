@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-sec/bulwark/advisory"
 	"github.com/bulwark-sec/bulwark/advisory/starter"
 	"github.com/bulwark-sec/bulwark/artifact"
+	"github.com/bulwark-sec/bulwark/artifact/git"
 	"github.com/bulwark-sec/bulwark/artifact/oci"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/policy"
@@ -90,12 +91,14 @@ const scanLong = `Scan an image, a directory, a git work tree, this host, the pa
 serverless function, or a bill of materials.
 
 TARGET is a directory, an OCI layout, an archive of docker save or of an OCI
-layout, a CycloneDX or SPDX file, or else the name of an image. A
+layout, a CycloneDX or SPDX file, the address of a git
+repository, or else the name of an image. A
 subcommand says which it is when the guess would be wrong.`
 
 const scanExamples = `  bulwark scan alpine:3.20
   bulwark scan image --from registry registry.example/shop/web:1.4 --fail-on high
   bulwark scan fs . --only-new --baseline main.json -o sarif=out.sarif -o table
+  bulwark scan repo https://git.example/shop/web.git@v1.4
   bulwark scan host --allow-starter -o html=host.html`
 
 const functionLong = `Scan the package of a serverless function: the zip archive or tar archive of AWS
@@ -116,7 +119,7 @@ func (p *program) scanCommand() *cobra.Command {
 	c.AddCommand(
 		p.scanOf("image NAME", bulwark.KindImage, "Scan a container image"),
 		p.scanOf("fs DIR", bulwark.KindDir, "Scan a directory or an unpacked root file system"),
-		p.scanOf("repo DIR", bulwark.KindRepo, "Scan a git work tree"),
+		p.scanOf("repo DIR|URL", bulwark.KindRepo, "Scan a git work tree, or one commit of a remote repository"),
 		p.scanOf("function TARGET", bulwark.KindFunction, "Scan the package, directory or image of a serverless function"),
 		p.scanOf("host", bulwark.KindHost, "Scan this machine"),
 		p.scanOf("sbom FILE", bulwark.KindSBOM, "Scan a CycloneDX or SPDX bill of materials"),
@@ -212,6 +215,7 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		Open: artifact.Options{
 			Kind: kind, From: o.from,
 			Images: oci.Opener{Env: p.env, UserAgent: "bulwark/" + p.version},
+			Git:    git.Fetcher{Credentials: p.gitCredentials, UserAgent: "bulwark/" + p.version},
 			OpenOptions: bulwark.OpenOptions{
 				Platform: o.platform, PlainHTTP: o.plainHTTP, CAFile: o.caFile, Offline: o.offline, SkipDirs: o.skipDirs,
 				Runtime: o.runtime, Layers: o.layers,
