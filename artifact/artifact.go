@@ -2,7 +2,7 @@
 
 // Package artifact opens whatever can be inspected: container images wherever
 // they lie, directories, source repositories, the host, packages of serverless
-// functions, and bills of materials.
+// functions, disks of virtual machines, and bills of materials.
 // It knows how to reach bytes; it does not know what they mean, and it neither
 // unpacks nor verifies them.
 package artifact
@@ -85,6 +85,11 @@ var schemes = []scheme{
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return packed.Dir(ctx, target, o.OpenOptions)
 		}},
+	{"disk", bulwark.KindVM,
+		func(p *place) bool { return p.kind == file && isDisk(p.head) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return packed.Disk(ctx, target)
+		}},
 	{"archive", bulwark.KindImage,
 		func(p *place) bool { return p.kind == file || p.archive },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
@@ -115,6 +120,8 @@ func (s *scheme) said(p *place) bool {
 		return p.kind == file
 	case "function":
 		return p.kind == file && (isZip(p.head) || compressed(p.head))
+	case "disk":
+		return p.kind == file
 	case "unpacked-function":
 		return p.kind == folder && !p.layout
 	case "packed":
@@ -189,6 +196,8 @@ func misfit(p *place, kind bulwark.Kind) error {
 		what, next = "a file, not a directory", guess
 	case kind == bulwark.KindFunction && p.kind == file:
 		what, next = "neither a zip nor a tar archive", "name the deployment package, its directory, or an image"
+	case kind == bulwark.KindVM && p.kind == folder:
+		what, next = "a directory, not a disk", "use bulwark scan fs for a disk that is mounted"
 	case kind == bulwark.KindSBOM && p.kind == folder:
 		what, next = "a directory, not a file", guess
 	}

@@ -14,6 +14,7 @@ import (
 	"path"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/disk"
 	"github.com/bulwark-sec/bulwark/internal/gitpack"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/internal/tarfs"
@@ -50,6 +51,8 @@ func (s source) walk(ctx context.Context, lim limit.Limits, visit visitor, fault
 	switch s.form {
 	case bulwark.FormZip:
 		walk = zipfs.Walk
+	case bulwark.FormDisk:
+		walk = disk.Walk
 	case bulwark.FormGit:
 		walk = gitpack.Walk(s.key)
 	default:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package packed opens single files that hold a whole tree: the deployment
-// packages of serverless functions with their layers, and archives of
-// directories. It hands the files on and reads nothing of them but their names
+// packages of serverless functions with their layers, archives of
+// directories, and disks of virtual machines. It hands the files on and reads nothing of them but their names
 // and, to recognise functions, the directory of a zip archive.
 package packed
 
@@ -79,6 +79,16 @@ func Function(_ context.Context, name string, o bulwark.OpenOptions) (*bulwark.T
 	tree := t.tree(bulwark.KindFunction, name, "package", append(append(blobs, code), beside...)...)
 	tree.Gaps = gaps
 	return tree, nil
+}
+
+// Disk opens the disk of a virtual machine.
+func Disk(_ context.Context, name string) (*bulwark.Tree, error) {
+	f, info, err := regular(name)
+	if err != nil {
+		return nil, err
+	}
+	t := &opened{files: []*os.File{f}}
+	return t.tree(bulwark.KindVM, name, "disk", bulwark.Blob{Layer: bulwark.Layer{Blob: info.Size()}, Whole: f, Form: bulwark.FormDisk}), nil
 }
 
 // WithLayers adds the layers that o names to the unpacked function in t. It takes

@@ -88,7 +88,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 }
 
 const scanLong = `Scan an image, a directory, a git work tree, this host, the package of a
-serverless function, or a bill of materials.
+serverless function, the disk of a virtual machine, or a bill of materials.
 
 TARGET is a directory, an OCI layout, an archive of docker save or of an OCI
 layout, a CycloneDX or SPDX file, the address of a git
@@ -121,6 +121,7 @@ func (p *program) scanCommand() *cobra.Command {
 		p.scanOf("fs DIR", bulwark.KindDir, "Scan a directory or an unpacked root file system"),
 		p.scanOf("repo DIR|URL", bulwark.KindRepo, "Scan a git work tree, or one commit of a remote repository"),
 		p.scanOf("function TARGET", bulwark.KindFunction, "Scan the package, directory or image of a serverless function"),
+		p.scanOf("vm FILE", bulwark.KindVM, "Scan the disk of a virtual machine: raw or qcow2, ext4 or XFS"),
 		p.scanOf("host", bulwark.KindHost, "Scan this machine"),
 		p.scanOf("sbom FILE", bulwark.KindSBOM, "Scan a CycloneDX or SPDX bill of materials"),
 	)

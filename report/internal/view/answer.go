@@ -66,7 +66,7 @@ func (v *View) Caveats() []Caveat {
 	if n := v.versionless(); n > 0 {
 		add(false, "", "%s declared no version and could not be looked up.", text.Plural(n, "package", "packages"))
 	}
-	if v.Inventory.OS == nil && (v.Artifact.Kind == bulwark.KindImage || v.Artifact.Kind == bulwark.KindHost) {
+	if v.Inventory.OS == nil && (v.Artifact.Kind == bulwark.KindImage || v.Artifact.Kind == bulwark.KindHost || v.Artifact.Kind == bulwark.KindVM) {
 		add(false, "", "No operating system was recognised, so no distribution's advisories were asked.")
 	}
 	return list
