@@ -55,6 +55,8 @@ type parser struct {
 	keptLen int64
 	wantE   []extract.Extractor
 	wantC   []check.Check
+	spillAt int64 // where in spill there is room
+	nested  nested
 }
 
 // layer reads one stream or file to its end and emits what is in it.
@@ -63,7 +65,7 @@ func (p *parser) layer(ctx context.Context, src source, skip []string) error {
 	p.links, p.looked = map[string]string{}, map[string]bool{}
 	p.marks, p.keptLen = p.marks[:0], 0
 	p.dirs = folders{leave: func(c chain, n int64) { p.mark(newMark(c.asTree(), n, true)) }}
-	p.content = content{}
+	p.content, p.nested = content{}, nested{}
 	p.restart()
 	stats, err := src.walk(ctx, p.lim, p.visit, func(f tarfs.Fault) {
 		kind := bulwark.GapMalformed
@@ -455,7 +457,8 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		}
 	}
 	hides := needed || len(p.wantE) > 0
-	if !keep && !hides && len(p.wantC) == 0 {
+	archive := p.archives && isNested(e.Path)
+	if !keep && !hides && len(p.wantC) == 0 && !archive {
 		return nil
 	}
 	if slices.Contains(p.skip, e.Path) {
@@ -480,7 +483,8 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		h, ok := c.(extract.Headed)
 		return ok && !h.WantsHead(e.Path, head)
 	})
-	if !keep && len(p.wantE) == 0 && len(p.wantC) == 0 {
+	archive = archive && isPacked(head)
+	if !keep && len(p.wantE) == 0 && len(p.wantC) == 0 && !archive {
 		return nil
 	}
 	f, err := p.load(e, head, content)
@@ -500,6 +504,10 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 	}
 	for _, c := range p.wantC {
 		p.guard(e.Path, c.Name(), false, func(ctx context.Context) error { return p.check(ctx, c, f) })
+	}
+	if archive {
+		p.at("")
+		return p.inside(f)
 	}
 	return p.ctx.Err()
 }
@@ -543,7 +551,7 @@ func (p *parser) load(e *tarfs.Entry, head []byte, content io.Reader) (*bulwark.
 		p.buf = make([]byte, 256<<10)
 	}
 	buf := p.buf[:cap(p.buf)]
-	if _, err := p.spill.WriteAt(head, 0); err != nil {
+	if _, err := p.spill.WriteAt(head, p.spillAt); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpill, err)
 	}
 	for off := int64(len(head)); off < e.Size; {
@@ -551,12 +559,16 @@ func (p *parser) load(e *tarfs.Entry, head []byte, content io.Reader) (*bulwark.
 		if err != nil {
 			return nil, err
 		}
-		if _, err := p.spill.WriteAt(buf[:n], off); err != nil {
+		if _, err := p.spill.WriteAt(buf[:n], p.spillAt+off); err != nil {
 			return nil, fmt.Errorf("%w: %w", errSpill, err)
 		}
 		off += int64(n)
 	}
-	return bulwark.ReaderFile(e.Path, e.Mode, p.spill, e.Size), nil
+	var ra io.ReaderAt = p.spill
+	if p.spillAt > 0 {
+		ra = io.NewSectionReader(p.spill, p.spillAt, e.Size)
+	}
+	return bulwark.ReaderFile(e.Path, e.Mode, ra, e.Size), nil
 }
 
 // keep stores a package database for the merge.

@@ -20,6 +20,7 @@ type plan struct {
 	Secrets  bool         `json:"secrets"`
 	Config   bool         `json:"config"`
 	Malware  bool         `json:"malware"`
+	Archives bool         `json:"archives"` // look into archives that lie in the tree
 	Limits   limit.Limits `json:"limits"`
 }
 
@@ -28,6 +29,7 @@ type parsers struct {
 	extractors []extract.Extractor
 	databases  []extract.Database
 	checks     []check.Check
+	archives   bool
 	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
 
@@ -40,6 +42,7 @@ func (p plan) parsers(kind bulwark.Kind) parsers {
 	files := kind != bulwark.KindSBOM
 	out.set = check.Load(check.Options{Secrets: files && p.Secrets, Images: files && p.Config && kind == bulwark.KindImage, Malware: files && p.Malware})
 	out.checks = out.set.Checks
+	out.archives = files && p.Archives
 	return out
 }
 
@@ -77,7 +80,7 @@ func (p *parsers) wants(path string, st bulwark.Stat) bool {
 			return true
 		}
 	}
-	return extract.IsRelease(path)
+	return extract.IsRelease(path) || p.archives && isNested(path)
 }
 
 // key names the extractor set: which parsers, which limits, which build of them.

@@ -47,6 +47,7 @@ type Scanner struct {
 	Secrets  bool // look for secrets
 	Config   bool // look for dangerous settings
 	Malware  bool // look for programs that do harm
+	Archives bool // look into archives that lie in the tree
 	Licenses bool // look for licences that ask for a decision
 	VEX      []attest.Document
 	Ignores  []policy.Ignore
@@ -144,7 +145,7 @@ func (s *Scanner) tell(p Progress) {
 }
 
 func (s *Scanner) plan() plan {
-	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Limits: s.Limits.Or(limit.Default())}
+	return plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Archives: s.Archives, Limits: s.Limits.Or(limit.Default())}
 }
 
 func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {

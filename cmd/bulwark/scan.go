@@ -45,6 +45,7 @@ type scanFlags struct {
 	secrets, malware       string
 	licenses               bool
 	noConfig               bool
+	archives               bool
 	parallel               int
 	runtime                string
 	layers                 []string
@@ -83,6 +84,7 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.StringVar(&o.malware, "malware", "auto", "look for malware: on, off, auto (all but hosts)")
 	f.BoolVar(&o.licenses, "licenses", false, "look for licences that ask for a decision")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
+	f.BoolVar(&o.archives, "archives", false, "look into archives that lie in the tree, to five deep (functions: always)")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
 }
@@ -224,6 +226,7 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		},
 	}
 	s.Licenses = o.licenses
+	s.Archives = o.archives || kind == bulwark.KindFunction
 	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
 		return nil, nil, err
 	}
