@@ -14,6 +14,9 @@ const (
 	KindRepo  Kind = "repo"  // a source repository's work tree
 	KindHost  Kind = "host"  // the machine itself
 	KindSBOM  Kind = "sbom"  // a bill of materials that somebody else wrote
+
+	KindFunction Kind = "function" // the package of a serverless function
+	KindVM       Kind = "vm"       // the disk of a virtual machine
 )
 
 // An Artifact is one inspectable thing, named by what it is and not by what it

@@ -23,6 +23,22 @@ type Inventory struct {
 	Programs []Program `json:"programs,omitempty"` // whose functions are known, by layer and path
 	Layers   []Layer   `json:"layers,omitempty"`   // oldest first; empty for artifacts without layers
 	Gaps     []Gap     `json:"gaps,omitempty"`
+
+	Functions []Function `json:"functions,omitempty"` // serverless functions that it is or declares
+}
+
+// A Function is what one place says of a serverless function. Every member may be
+// unknown.
+type Function struct {
+	Name      string   `json:"name,omitempty"`      // as the place calls it
+	Provider  string   `json:"provider,omitempty"`  // "aws", "azure" or "gcp"
+	Runtime   string   `json:"runtime,omitempty"`   // as the provider writes it: "nodejs20.x", "python312"; a language alone when its version is not known
+	Handler   string   `json:"handler,omitempty"`   // "index.handler"
+	Framework string   `json:"framework,omitempty"` // what it is written or declared with: "sam", "serverless", "functions-framework"
+	Triggers  []string `json:"triggers,omitempty"`  // what calls it, as the provider writes it
+	Env       []string `json:"env,omitempty"`       // "NAME=value"; values that look secret are redacted in reports
+	Path      string   `json:"path,omitempty"`      // the file that says so; "" for a flag or an image's configuration
+	Line      int      `json:"line,omitempty"`      // from 1; 0 is unknown
 }
 
 // An OS is the distribution that an artifact stands on, from os-release(5).

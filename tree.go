@@ -5,6 +5,7 @@ package bulwark
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 )
 
@@ -28,10 +29,27 @@ type Blob struct {
 	// Open gives the blob as it is stored, compressed or not. It may be called
 	// again after a failure. The caller verifies digests; Open does not.
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Whole is read at random in place of a stream; nil when Open gives one. It
+	// belongs to the tree.
+	Whole *os.File
+	Form  Form   // what Whole is
+	At    string // directory that the content lies in, relative and clean; "" is the root
+	Key   string // what of Whole is meant: the commit of a FormGit
 	// Gaps tells what the last stream left out; nil when nothing can be. It is
 	// called after the stream ended.
 	Gaps func() []Gap
 }
+
+// A Form is how a file that is read at random is laid out. The zero Form is a tar
+// stream, compressed or not.
+type Form string
+
+// The forms of files that are read at random.
+const (
+	FormZip  Form = "zip"
+	FormGit  Form = "git"  // a pack that holds one commit with its tree
+	FormDisk Form = "disk" // the disk of a virtual machine
+)
 
 // OpenOptions say how an artifact is opened. The zero value opens what is local
 // and reaches registries by HTTPS.
@@ -42,6 +60,8 @@ type OpenOptions struct {
 	Offline    bool     // never reach the network
 	SkipDirs   []string // path globs (path.Match on the relative path) of directories to leave out
 	MaxEntries int      // entries in one walk; 0 is the default of the opener
+	Runtime    string   // of a function, as its provider writes it: "nodejs20.x"; "" is looked for
+	Layers     []string // archives that lie below opt/ of a function, the lowest first
 	// Wants tells which files of a walked directory are worth reading, by name
 	// and Stat; nil is all.
 	Wants func(path string, st Stat) bool

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package artifact opens whatever can be inspected: container images wherever
-// they lie, directories, source repositories, the host, and bills of materials.
+// they lie, directories, source repositories, the host, packages of serverless
+// functions, disks of virtual machines, and bills of materials.
 // It knows how to reach bytes; it does not know what they mean, and it neither
 // unpacks nor verifies them.
 package artifact
@@ -13,7 +14,9 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/artifact/dir"
+	"github.com/bulwark-sec/bulwark/artifact/git"
 	"github.com/bulwark-sec/bulwark/artifact/oci"
+	"github.com/bulwark-sec/bulwark/artifact/packed"
 )
 
 // Options say how targets are opened. The zero Options guess what a target is
@@ -23,6 +26,7 @@ type Options struct {
 	Kind   bulwark.Kind // "" guesses
 	From   []string     // sources of images by name, in order; empty is oci.Sources
 	Images oci.Opener
+	Git    git.Fetcher
 }
 
 // A scheme is one way to open a target. Guess asks them in order; the first
@@ -41,6 +45,11 @@ var schemes = []scheme{
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return o.Images.Layout(ctx, target, o.OpenOptions)
 		}},
+	{"git-remote", bulwark.KindRepo,
+		func(p *place) bool { return p.kind == nothing && git.IsRemote(p.target) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return o.Git.Open(ctx, target, o.OpenOptions)
+		}},
 	{"git", bulwark.KindRepo,
 		func(p *place) bool { return p.kind == folder && dir.IsRepo(p.target) },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
@@ -55,6 +64,31 @@ var schemes = []scheme{
 		func(p *place) bool { return p.kind == file && isBill(p.head) },
 		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
 			return dir.File(ctx, target, bulwark.KindSBOM, "sbom", o.OpenOptions)
+		}},
+	{"function", bulwark.KindFunction,
+		func(p *place) bool { return p.kind == file && isZip(p.head) && packed.IsFunction(p.target) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return packed.Function(ctx, target, o.OpenOptions)
+		}},
+	{"unpacked-function", bulwark.KindFunction,
+		func(*place) bool { return false }, // never guessed
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			t, err := dir.Dir(ctx, target, o.OpenOptions)
+			if err != nil {
+				return nil, err
+			}
+			t.Artifact.Kind = bulwark.KindFunction
+			return packed.WithLayers(t, o.OpenOptions)
+		}},
+	{"packed", bulwark.KindDir,
+		func(p *place) bool { return p.kind == file && isZip(p.head) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return packed.Dir(ctx, target, o.OpenOptions)
+		}},
+	{"disk", bulwark.KindVM,
+		func(p *place) bool { return p.kind == file && isDisk(p.head) },
+		func(ctx context.Context, target string, o *Options) (*bulwark.Tree, error) {
+			return packed.Disk(ctx, target)
 		}},
 	{"archive", bulwark.KindImage,
 		func(p *place) bool { return p.kind == file || p.archive },
@@ -84,6 +118,14 @@ func (s *scheme) said(p *place) bool {
 		return true
 	case "sbom":
 		return p.kind == file
+	case "function":
+		return p.kind == file && (isZip(p.head) || compressed(p.head))
+	case "disk":
+		return p.kind == file
+	case "unpacked-function":
+		return p.kind == folder && !p.layout
+	case "packed":
+		return p.kind == file && (isZip(p.head) || isArchive(p.head) || compressed(p.head))
 	case "archive":
 		// A program that is called like its image lies next to it often.
 		return p.archive || p.kind == file && !(bare(p.target) && !isArchive(p.head))
@@ -125,7 +167,13 @@ func find(target string, o *Options) (*scheme, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.kind == nothing && !p.layout && !p.archive && target != "" && (pathLike(target) || o.Kind != "" && o.Kind != bulwark.KindImage) {
+	if o.Kind == bulwark.KindFunction && (p.layout || p.archive || p.kind == nothing && !pathLike(target) || p.kind == file && isTar(p.head)) {
+		images := *o
+		images.Kind = bulwark.KindImage
+		o = &images
+	}
+	remote := p.kind == nothing && git.IsRemote(target)
+	if p.kind == nothing && !remote && !p.layout && !p.archive && target != "" && (pathLike(target) || o.Kind != "" && o.Kind != bulwark.KindImage) {
 		return nil, &bulwark.Hint{Err: fmt.Errorf("open %q: %w", target, bulwark.ErrNotFound), Next: "check the path"}
 	}
 	for i := range schemes {
@@ -146,6 +194,10 @@ func misfit(p *place, kind bulwark.Kind) error {
 		what, next = "a directory that is no OCI layout", "use bulwark scan fs for an unpacked root file system"
 	case kind == bulwark.KindDir && p.kind == file:
 		what, next = "a file, not a directory", guess
+	case kind == bulwark.KindFunction && p.kind == file:
+		what, next = "neither a zip nor a tar archive", "name the deployment package, its directory, or an image"
+	case kind == bulwark.KindVM && p.kind == folder:
+		what, next = "a directory, not a disk", "use bulwark scan fs for a disk that is mounted"
 	case kind == bulwark.KindSBOM && p.kind == folder:
 		what, next = "a directory, not a file", guess
 	}

@@ -89,8 +89,36 @@ func isLayout(dir string) bool {
 // compressed with gzip or zstd.
 func isArchive(head []byte) bool {
 	return bytes.HasPrefix(head, []byte{0x1f, 0x8b}) ||
-		bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
-		len(head) >= 262 && string(head[257:262]) == "ustar"
+		bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) || isTar(head)
+}
+
+func isTar(head []byte) bool { return len(head) >= 262 && string(head[257:262]) == "ustar" }
+
+// isZip tells whether a file begins as a zip archive, the empty one among them.
+func isZip(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("PK\x03\x04")) || bytes.HasPrefix(head, []byte("PK\x05\x06"))
+}
+
+// isDisk tells whether a file begins as the disk of a virtual machine: as qcow2,
+// as XFS, or with a partition table.
+func isDisk(head []byte) bool {
+	if bytes.HasPrefix(head, []byte("QFI\xfb")) || bytes.HasPrefix(head, []byte("XFSB")) {
+		return true
+	}
+	if len(head) < 512 || head[510] != 0x55 || head[511] != 0xaa || isTar(head) || isArchive(head) || isZip(head) {
+		return false
+	}
+	for e := head[446:510]; len(e) >= 16; e = e[16:] {
+		if e[0]&0x7f != 0 { // neither active nor not: code of a boot loader
+			return false
+		}
+	}
+	return head[446+4] != 0
+}
+
+// compressed tells whether a file begins as a stream that may hold a tar archive.
+func compressed(head []byte) bool {
+	return !isTar(head) && isArchive(head) || bytes.HasPrefix(head, []byte("BZh"))
 }
 
 // isBill tells whether a file begins as a bill of materials may: with a JSON

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/check/benchmark"
+	"github.com/bulwark-sec/bulwark/check/function"
 	"github.com/bulwark-sec/bulwark/check/image"
 	"github.com/bulwark-sec/bulwark/check/license"
 	"github.com/bulwark-sec/bulwark/check/lifecycle"
@@ -189,6 +190,41 @@ func Benchmark(name string, r *bulwark.Report, l Looked) ([]bulwark.Control, err
 		return nil, fmt.Errorf("benchmark %q: %w", name, bulwark.ErrUsage)
 	}
 	return benchmark.Judge(r, l), nil
+}
+
+// Functions gives what is wrong with serverless functions at the time now, and
+// the rules that say why: it is a function of what is known of them.
+func Functions(list []bulwark.Function, now time.Time) ([]bulwark.Finding, []bulwark.Rule) {
+	return function.Findings(list, now), function.Rules()[:2]
+}
+
+// Runtime tells whether the dates of a function's runtime are known, and whose
+// it is; a provider of "" is looked for.
+func Runtime(provider, name string) (whose string, ok bool) { return function.Known(provider, name) }
+
+// Environment gives the secrets in the environments of functions, the rules that
+// say why they are wrong, and the functions without them.
+func (s *Set) Environment(list []bulwark.Function) ([]bulwark.Function, []bulwark.Finding, []bulwark.Rule, error) {
+	if len(list) == 0 {
+		return nil, nil, nil, nil
+	}
+	rules, err := s.secret()
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("redact: %w", err)
+	}
+	var found []bulwark.Finding
+	list = slices.Clone(list)
+	for i := range list {
+		f := &list[i]
+		clean := rules.RedactEnv(f.Env)
+		for k := range clean {
+			if name, _, ok := strings.Cut(f.Env[k], "="); ok && clean[k] != f.Env[k] {
+				found = append(found, function.Secret(f, name))
+			}
+		}
+		f.Env = clean
+	}
+	return list, found, function.Rules()[2:], nil
 }
 
 // Image gives what the checks find in an image's configuration.

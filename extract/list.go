@@ -42,6 +42,7 @@ import (
 	"github.com/bulwark-sec/bulwark/extract/ruby"
 	"github.com/bulwark-sec/bulwark/extract/rust"
 	"github.com/bulwark-sec/bulwark/extract/sbom"
+	"github.com/bulwark-sec/bulwark/extract/serverless"
 	"github.com/bulwark-sec/bulwark/extract/snap"
 	"github.com/bulwark-sec/bulwark/extract/swift"
 	"github.com/bulwark-sec/bulwark/extract/terraform"
@@ -131,6 +132,7 @@ func declared() []Extractor {
 		python.Requirements{},
 		ruby.GemfileLock{},
 		rust.CargoLock{},
+		serverless.Declared{},
 		swift.PackageResolved{},
 		swift.PodfileLock{},
 		terraform.Lock{},
@@ -157,8 +159,10 @@ func Extractors(kind bulwark.Kind, known Known) []Extractor {
 	switch kind {
 	case bulwark.KindSBOM:
 		return []Extractor{bill{}}
-	case bulwark.KindImage, bulwark.KindHost:
+	case bulwark.KindImage, bulwark.KindHost, bulwark.KindVM:
 		return installed(known)
+	case bulwark.KindFunction:
+		return slices.Concat(installed(known), declared(), []Extractor{serverless.Code{}})
 	}
 	return slices.Concat(installed(known), declared())
 }

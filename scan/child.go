@@ -24,7 +24,8 @@ import (
 const ChildArg = "__parse"
 
 // Files that a child inherits, in order: kept databases, the status page, rules,
-// one spill file for each lane, then the table of archives if there is one.
+// one spill file for each lane, those that are read at random, then the table of
+// archives if there is one.
 const (
 	fileKept = iota
 	fileStatus
@@ -47,7 +48,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if n := len(inherited.Files) - fileSpill - len(inherited.Lanes); n != 0 && n != 1 {
+	if len(inherited.Files) < fileSpill+len(inherited.Lanes) {
 		fmt.Fprintln(os.Stderr, "parse: wrong descriptors")
 		return 1
 	}
@@ -172,8 +173,8 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 		s.Plan.rules, off = append(s.Plan.rules, b), off+size
 	}
 	var jars *Jars
-	if at := fileSpill + len(c.inherited.Lanes); at < len(c.inherited.Files) {
-		jars = &Jars{file: c.inherited.Files[at], size: s.Jars}
+	if s.Jars > 0 {
+		jars = &Jars{file: c.inherited.Files[len(c.inherited.Files)-1], size: s.Jars}
 	}
 	known, err := jars.known()
 	if err != nil {
@@ -202,8 +203,12 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 		wg.Go(func() {
 			for job := range l.jobs {
 				r.Reset()
+				src := source{r: r, form: job.Form, at: job.At, key: job.Key}
+				if n := fileSpill + len(c.inherited.Lanes) + job.Whole - 1; job.Whole > 0 && n < len(c.inherited.Files) {
+					src.whole = c.inherited.Files[n]
+				}
 				// Its error is in the answer that ends the layer.
-				_ = l.layer(ctx, r, job.Skip)
+				_ = l.layer(ctx, src, job.Skip)
 			}
 		})
 	}

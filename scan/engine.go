@@ -45,6 +45,7 @@ type engine struct {
 	rules   *os.File // the plan's, one file after another
 	daemon  *daemon  // nil asks none
 	spills  []*os.File
+	whole   []*os.File // files that are read at random; the tree closes them
 	child   *session
 
 	missing []string      // parts of the sandbox that the kernel lacks
@@ -179,7 +180,7 @@ func (e *engine) start(ctx context.Context) error {
 		return nil
 	}
 	// What a child that died had written behind the known end is overwritten.
-	files := append([]*os.File{e.kept, e.status, e.rules}, e.spills...)
+	files := slices.Concat([]*os.File{e.kept, e.status, e.rules}, e.spills, e.whole)
 	first := startCommand{Kind: e.kind, Plan: e.plan, Kept: e.keptEnd}
 	if e.jars != nil {
 		files, first.Jars = append(files, e.jars.file), e.jars.size
@@ -469,14 +470,18 @@ func (e *engine) batch(ctx context.Context, jobs []*job) (left []*job, err error
 // one reads one layer on one lane. It is not ok when the child died or ctx ended.
 func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, keptEnd int64, ok bool) {
 	j.rec, j.err, j.sum = &record{}, nil, ""
-	src, err := j.blob.Open(ctx)
-	if err != nil {
-		j.err = err
-		return 0, 0, ctx.Err() == nil
+	var src io.ReadCloser
+	if j.blob.Whole == nil {
+		var err error
+		if src, err = j.blob.Open(ctx); err != nil {
+			j.err = err
+			return 0, 0, ctx.Err() == nil
+		}
+		defer src.Close()
 	}
-	defer src.Close()
 	s.busy[lane].Store(true)
-	if err := s.send(command{Layer: &layerCommand{Lane: lane, Skip: j.skip}}); err != nil {
+	cmd := layerCommand{Lane: lane, Skip: j.skip, Whole: 1 + slices.Index(e.whole, j.blob.Whole), Form: j.blob.Form, At: j.blob.At, Key: j.blob.Key}
+	if err := s.send(command{Layer: &cmd}); err != nil {
 		return 0, 0, false
 	}
 	budget := e.plan.Limits.Or(limit.Default())
@@ -513,8 +518,20 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 			}
 		}
 	}()
+	if src == nil {
+		select {
+		case ok = <-collected:
+		case <-ctx.Done():
+			s.abort()
+			ok = <-collected
+		}
+		if j.sum = j.rec.DiffID; ok {
+			n = j.rec.Size
+		}
+		return n, keptEnd, ok && ctx.Err() == nil
+	}
 	sum := newHash(j.blob.Digest)
-	n, err = s.Lanes[lane].Send(ctx, src, sum)
+	n, err := s.Lanes[lane].Send(ctx, src, sum)
 	switch {
 	case err == nil:
 		j.sum = sum.digest()

@@ -48,15 +48,22 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 					_ = j.rec.add(a, lim)
 					return 0
 				}
-				src, err := j.blob.Open(ctx)
-				if err != nil {
-					j.err = err
-					continue
+				from := source{whole: j.blob.Whole, form: j.blob.Form, at: j.blob.At, key: j.blob.Key}
+				if from.whole != nil {
+					j.err = p.layer(ctx, from, nil)
+					j.sum = j.rec.DiffID
+				} else {
+					src, err := j.blob.Open(ctx)
+					if err != nil {
+						j.err = err
+						continue
+					}
+					sum := newHash(j.blob.Digest)
+					from.r = io.TeeReader(src, sum)
+					j.err = p.layer(ctx, from, nil)
+					src.Close()
+					j.sum = sum.digest()
 				}
-				sum := newHash(j.blob.Digest)
-				j.err = p.layer(ctx, io.TeeReader(src, sum), nil)
-				src.Close()
-				j.sum = sum.digest()
 				if j.rec.plain {
 					j.rec.DiffID = j.sum
 				}

@@ -234,12 +234,12 @@ func (s *Scanner) recalled(ctx context.Context, r *bulwark.Report, found []bulwa
 		}
 	}
 	found = slices.DeleteFunc(found, malware.ByDigest)
-	rules, err = withRules(rules, known, &set)
+	rules, err = withRulesOf(rules, known, &set)
 	return slices.Concat(found, known), rules, err
 }
 
-// withRules gives rules with those of further findings.
-func withRules(rules map[string]bulwark.Rule, found []bulwark.Finding, set *parsers) (map[string]bulwark.Rule, error) {
+// withRulesOf gives rules with those of further findings.
+func withRulesOf(rules map[string]bulwark.Rule, found []bulwark.Finding, set *parsers) (map[string]bulwark.Rule, error) {
 	if len(found) == 0 {
 		return rules, nil
 	}

@@ -146,6 +146,11 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 				paths = append(paths, outer(l.Path))
 			}
 		}
+		for _, f := range rec.Functions {
+			if s.hiddenBy(i, f.Path) < 0 {
+				inv.Functions = append(inv.Functions, f)
+			}
+		}
 		rec.Packages = nil // a large image's packages are held once
 		for _, p := range rec.Programs {
 			if s.hiddenBy(i, p.Path) < 0 {

@@ -63,17 +63,19 @@ type parser struct {
 	keptLen int64
 	wantE   []extract.Extractor
 	wantC   []check.Check
+	spillAt int64 // where in spill there is room
+	nested  nested
 }
 
-// layer reads one stream to its end and emits what is in it.
-func (p *parser) layer(ctx context.Context, r io.Reader, skip []string) error {
+// layer reads one stream or file to its end and emits what is in it.
+func (p *parser) layer(ctx context.Context, src source, skip []string) error {
 	p.ctx, p.skip, p.seen = ctx, skip, map[string]bool{}
 	p.links, p.looked = map[string]string{}, map[string]bool{}
 	p.marks, p.keptLen = p.marks[:0], 0
 	p.dirs = folders{leave: func(c chain, n int64) { p.mark(newMark(c.asTree(), n, true)) }}
-	p.content = content{}
+	p.content, p.nested = content{}, nested{}
 	p.restart()
-	stats, err := tarfs.Walk(ctx, r, p.lim, p.visit, func(f tarfs.Fault) {
+	stats, err := src.walk(ctx, p.lim, p.visit, func(f tarfs.Fault) {
 		kind := bulwark.GapMalformed
 		switch {
 		case errors.Is(f.Err, limit.ErrExceeded):
@@ -468,7 +470,8 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		}
 	}
 	hides := needed || len(p.wantE) > 0
-	if !keep && !hides && len(p.wantC) == 0 {
+	archive := p.archives && isNested(e.Path)
+	if !keep && !hides && len(p.wantC) == 0 && !archive {
 		return nil
 	}
 	if slices.Contains(p.skip, e.Path) {
@@ -501,7 +504,8 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		h, ok := c.(extract.Headed)
 		return ok && !h.WantsHead(e.Path, head)
 	})
-	if !keep && len(p.wantE) == 0 && len(p.wantC) == 0 {
+	archive = archive && isPacked(head)
+	if !keep && len(p.wantE) == 0 && len(p.wantC) == 0 && !archive {
 		return nil
 	}
 	f, err := p.load(e, head, content)
@@ -525,6 +529,10 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 	if p.asks && slices.ContainsFunc(p.wantC, func(c check.Check) bool { return c.Name() == "malware" }) {
 		p.at("") // it is the parent that takes the time
 		p.ask(f)
+	}
+	if archive {
+		p.at("")
+		return p.inside(f)
 	}
 	return p.ctx.Err()
 }
@@ -568,7 +576,7 @@ func (p *parser) load(e *tarfs.Entry, head []byte, content io.Reader) (*bulwark.
 		p.buf = make([]byte, 256<<10)
 	}
 	buf := p.buf[:cap(p.buf)]
-	if _, err := p.spill.WriteAt(head, 0); err != nil {
+	if _, err := p.spill.WriteAt(head, p.spillAt); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpill, err)
 	}
 	for off := int64(len(head)); off < e.Size; {
@@ -576,12 +584,16 @@ func (p *parser) load(e *tarfs.Entry, head []byte, content io.Reader) (*bulwark.
 		if err != nil {
 			return nil, err
 		}
-		if _, err := p.spill.WriteAt(buf[:n], off); err != nil {
+		if _, err := p.spill.WriteAt(buf[:n], p.spillAt+off); err != nil {
 			return nil, fmt.Errorf("%w: %w", errSpill, err)
 		}
 		off += int64(n)
 	}
-	return bulwark.ReaderFile(e.Path, e.Mode, p.spill, e.Size), nil
+	var ra io.ReaderAt = p.spill
+	if p.spillAt > 0 {
+		ra = io.NewSectionReader(p.spill, p.spillAt, e.Size)
+	}
+	return bulwark.ReaderFile(e.Path, e.Mode, ra, e.Size), nil
 }
 
 // keep stores a package database for the merge.
@@ -642,6 +654,12 @@ func (p *parser) extract(ctx context.Context, x extract.Extractor, f *bulwark.Fi
 		}
 		for i := range inv.Programs {
 			if !p.tell(&answer{Program: &inv.Programs[i]}) {
+				break
+			}
+		}
+		for i := range inv.Functions {
+			p.seen[f.Path] = true
+			if !p.tell(&answer{Function: &inv.Functions[i]}) {
 				break
 			}
 		}

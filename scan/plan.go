@@ -25,6 +25,7 @@ type plan struct {
 	Config   bool         `json:"config"`
 	Malware  bool         `json:"malware"`
 	Licenses bool         `json:"licenses,omitempty"`
+	Archives bool         `json:"archives"` // look into archives that lie in the tree
 	Limits   limit.Limits `json:"limits"`
 
 	Rules string `json:"rules,omitempty"` // digest of further rules for malware
@@ -39,7 +40,7 @@ type plan struct {
 
 // plan gives what the scanner looks for.
 func (s *Scanner) plan() plan {
-	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Licenses: s.Licenses, Limits: s.Limits.Or(limit.Default())}
+	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Licenses: s.Licenses, Archives: s.Archives, Limits: s.Limits.Or(limit.Default())}
 	if s.Jars != nil {
 		p.Jars = s.Jars.digest
 	}
@@ -73,6 +74,7 @@ type parsers struct {
 	extractors []extract.Extractor
 	databases  []extract.Database
 	checks     []check.Check
+	archives   bool
 	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
 
@@ -89,6 +91,7 @@ func (p plan) parsers(kind bulwark.Kind, known extract.Known) parsers {
 		Rules: p.rules, MD5: p.MD5, SHA1: p.SHA1,
 	})
 	out.checks = out.set.Checks
+	out.archives = files && p.Archives
 	return out
 }
 
@@ -134,7 +137,7 @@ func (p *parsers) wants(path string, st bulwark.Stat) bool {
 			return true
 		}
 	}
-	return extract.IsRelease(path)
+	return extract.IsRelease(path) || p.archives && isNested(path)
 }
 
 // key names the extractor set: which parsers, which limits, which build of them.

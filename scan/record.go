@@ -20,27 +20,28 @@ import (
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "6"
+const recordVersion = "7"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.
 type record struct {
-	DiffID    bulwark.Digest    `json:"diffId"`
-	Blob      bulwark.Digest    `json:"blob"` // digest of the bytes that were read, verified by the parent
-	Entries   int               `json:"entries"`
-	Size      int64             `json:"size"`
-	OS        *bulwark.OS       `json:"os,omitempty"` // of a bill of materials
-	Packages  []bulwark.Package `json:"-"`
-	Programs  []bulwark.Program `json:"-"`
-	Findings  []bulwark.Finding `json:"-"`
-	Files     []byte            `json:"-"` // digests of what something may run, see appendFile; nil when they were not asked for
-	Gaps      []bulwark.Gap     `json:"gaps,omitempty"`
-	Kept      []keptFile        `json:"kept,omitempty"` // offsets in the file of kept content
-	Links     []keptLink        `json:"links,omitempty"`
-	Marks     []byte            `json:"-"` // mark after mark
-	Content   content           `json:"content,omitempty"`
-	Whiteouts []string          `json:"whiteouts,omitempty"`
-	Opaques   []string          `json:"opaques,omitempty"`
+	DiffID    bulwark.Digest     `json:"diffId"`
+	Blob      bulwark.Digest     `json:"blob"` // digest of the bytes that were read, verified by the parent
+	Entries   int                `json:"entries"`
+	Size      int64              `json:"size"`
+	OS        *bulwark.OS        `json:"os,omitempty"` // of a bill of materials
+	Functions []bulwark.Function `json:"functions,omitempty"`
+	Packages  []bulwark.Package  `json:"-"`
+	Programs  []bulwark.Program  `json:"-"`
+	Findings  []bulwark.Finding  `json:"-"`
+	Files     []byte             `json:"-"` // digests of what something may run, see appendFile; nil when they were not asked for
+	Gaps      []bulwark.Gap      `json:"gaps,omitempty"`
+	Kept      []keptFile         `json:"kept,omitempty"` // offsets in the file of kept content
+	Links     []keptLink         `json:"links,omitempty"`
+	Marks     []byte             `json:"-"` // mark after mark
+	Content   content            `json:"content,omitempty"`
+	Whiteouts []string           `json:"whiteouts,omitempty"`
+	Opaques   []string           `json:"opaques,omitempty"`
 
 	size    int  // bytes of the answers taken in
 	answers int  // how many
@@ -88,10 +89,13 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.Files = append(r.Files, a.Files...)
 	case a.OS != nil:
 		r.OS = a.OS
+	case a.Function != nil:
+		r.Functions = append(r.Functions, *a.Function)
 	case a.Again != "":
 		r.Packages = slices.DeleteFunc(r.Packages, func(p bulwark.Package) bool { return len(p.Where) > 0 && outer(p.Where[0].Path) == a.Again })
 		r.Programs = slices.DeleteFunc(r.Programs, func(p bulwark.Program) bool { return outer(p.Path) == a.Again })
 		r.Kept = slices.DeleteFunc(r.Kept, func(k keptFile) bool { return k.Path == a.Again })
+		r.Functions = slices.DeleteFunc(r.Functions, func(f bulwark.Function) bool { return outer(f.Path) == a.Again })
 	default:
 		r.Marks = append(r.Marks, a.Marks...)
 		r.Whiteouts = append(r.Whiteouts, a.Whiteouts...)

@@ -8,8 +8,11 @@ package scan
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"runtime"
 	"slices"
@@ -52,6 +55,7 @@ type Scanner struct {
 	Hashes   malware.Hashes // digests of known malware; nil is none
 	Clamd    *malware.Clamd // daemon that is asked, too; nil is none
 	Daemon   string         // what Clamd.Version said; it must be there when Clamd is
+	Archives bool           // look into archives that lie in the tree
 	Licenses bool           // look for licences that ask for a decision
 	Jars     *Jars          // what archives are whose own words do not tell; nil knows none
 	Blame    Blame          // ask a repository who brought what
@@ -107,10 +111,13 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	if rules, err = withRules(rules, known, &set); err != nil {
+	if rules, err = withRulesOf(rules, known, &set); err != nil {
 		return nil, err
 	}
 	found = slices.Concat(found, known)
+	if found, rules, err = s.functions(r, found, rules, &set); err != nil {
+		return nil, err
+	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
@@ -211,6 +218,11 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 		e.daemon = &daemon{clamd: s.Clamd}
 	}
 	e.jars = s.Jars
+	for _, b := range tree.Layers {
+		if b.Whole != nil {
+			e.whole = append(e.whole, b.Whole)
+		}
+	}
 	defer e.close()
 
 	st, err := s.layers(ctx, e, tree, records, r)
@@ -387,6 +399,13 @@ func (s *Scanner) layers(ctx context.Context, e *engine, tree *bulwark.Tree, sto
 		rec := st.records[i]
 		l.Entries, l.Size = rec.Entries, rec.Size
 	}
+	if r.Artifact.ID == "" && len(st.records) > 1 {
+		sum := sha256.New()
+		for _, rec := range st.records {
+			io.WriteString(sum, string(rec.Blob)+"\n")
+		}
+		r.Artifact.ID = bulwark.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+	}
 	return st, nil
 }
 
@@ -461,6 +480,7 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			rules[rule.ID] = rule
 		}
 	}
+	rules = s.runtimes(r, rules)
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if f.Class == bulwark.ClassVulnerability {

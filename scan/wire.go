@@ -25,10 +25,14 @@ type startCommand struct {
 	Rules []int64 `json:"rules,omitempty"` // bytes of each file of rules, one after another in the file of rules
 }
 
-// layerCommand announces that a stream will come on a lane.
+// layerCommand announces that a stream will come on a lane, or that a file is to be read.
 type layerCommand struct {
-	Lane int      `json:"lane"`
-	Skip []string `json:"skip,omitempty"` // files that a parser died of before
+	Lane  int          `json:"lane"`
+	Skip  []string     `json:"skip,omitempty"`  // files that a parser died of before
+	Whole int          `json:"whole,omitempty"` // which of the files that the child was handed is read in place of a stream, from 1
+	Form  bulwark.Form `json:"form,omitempty"`
+	At    string       `json:"at,omitempty"`
+	Key   string       `json:"key,omitempty"`
 }
 
 // toldCommand says that the daemon has been asked about the file that waits in a
@@ -76,6 +80,7 @@ type answer struct {
 	Whiteouts []string          `json:"whiteouts,omitempty"`
 	Opaques   []string          `json:"opaques,omitempty"`
 	OS        *bulwark.OS       `json:"os,omitempty"`
+	Function  *bulwark.Function `json:"function,omitempty"`
 	Owners    map[string]string `json:"ownerOf,omitempty"`
 	Done      *done             `json:"done,omitempty"`
 	Hung      string            `json:"hung,omitempty"` // the file whose parser did not return; the child ends

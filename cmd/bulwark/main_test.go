@@ -82,6 +82,8 @@ func runStory() int {
 //	jar FILE LIST G,A,V  make a Java archive that does not say what it is, and
 //	                     add its SHA-1 and what it is to LIST
 //	program FILE         make a Go program: a copy of the running one
+//	gitserver DIR …      serve repositories, see serveGit
+//	zip OUT DIR          pack what lies in DIR into a zip archive
 //
 // A story finds the files of testdata/world/world.txtar below $WORLD.
 func TestStories(t *testing.T) {
@@ -106,6 +108,8 @@ func TestStories(t *testing.T) {
 			"digest":    digestOf,
 			"jar":       makeJar,
 			"program":   makeProgram,
+			"zip":       packZip,
+			"gitserver": serveGit,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {

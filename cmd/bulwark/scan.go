@@ -21,6 +21,7 @@ import (
 	"github.com/bulwark-sec/bulwark/advisory"
 	"github.com/bulwark-sec/bulwark/advisory/starter"
 	"github.com/bulwark-sec/bulwark/artifact"
+	"github.com/bulwark-sec/bulwark/artifact/git"
 	"github.com/bulwark-sec/bulwark/artifact/oci"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
@@ -50,7 +51,10 @@ type scanFlags struct {
 	blame                  string
 	noConfig               bool
 	jarIndex               string
+	archives               bool
 	parallel               int
+	runtime                string
+	layers                 []string
 }
 
 // ignoreFile is read without being named when it is there.
@@ -90,20 +94,36 @@ func (o *scanFlags) addAccess(f *pflag.FlagSet) {
 	f.StringVar(&o.blame, "blame", "findings", "of a git work tree, tell the commit and author that brought: findings, all (every package, too), or none")
 	f.BoolVar(&o.noConfig, "no-config", false, "do not look for dangerous settings")
 	f.StringVar(&o.jarIndex, "jar-index", "", "table that names Java archives by their SHA-1, made by bulwark db import-jars")
+	f.BoolVar(&o.archives, "archives", false, "look into archives that lie in the tree, to five deep (functions: always)")
 	f.IntVar(&o.parallel, "parallel", 0, "layers read at once (default one for each processor, at most 4)")
 	o.place.add(f)
 }
 
-const scanLong = `Scan an image, a directory, a git work tree, this host, or a bill of materials.
+const scanLong = `Scan an image, a directory, a git work tree, this host, the package of a
+serverless function, the disk of a virtual machine, or a bill of materials.
 
 TARGET is a directory, an OCI layout, an archive of docker save or of an OCI
-layout, a CycloneDX or SPDX file, or else the name of an image. A
+layout, a CycloneDX or SPDX file, the address of a git
+repository, or else the name of an image. A
 subcommand says which it is when the guess would be wrong.`
 
 const scanExamples = `  bulwark scan alpine:3.20
   bulwark scan image --from registry registry.example/shop/web:1.4 --fail-on high
   bulwark scan fs . --only-new --baseline main.json -o sarif=out.sarif -o table
+  bulwark scan repo https://git.example/shop/web.git@v1.4
   bulwark scan host --allow-starter -o html=host.html`
+
+const functionLong = `Scan the package of a serverless function: the zip archive or tar archive of AWS
+Lambda, Google Cloud Functions or Azure Functions, the directory that it is made
+of, or a function's container image.
+
+Templates of SAM and CloudFormation and the configuration of the Serverless
+Framework are read in the package and beside it. With --layer the code is shown
+below var/task and the layers below opt, as they lie when the function runs.`
+
+const functionExamples = `  bulwark scan function build/orders.zip --runtime python3.12
+  bulwark scan function orders.zip --layer common.zip --layer vendor.zip
+  bulwark scan function registry.example/shop/orders:7`
 
 func (p *program) scanCommand() *cobra.Command {
 	c := p.scanOf("scan TARGET", "", "Scan an image, directory, repository, host or SBOM")
@@ -111,7 +131,9 @@ func (p *program) scanCommand() *cobra.Command {
 	c.AddCommand(
 		p.scanOf("image NAME", bulwark.KindImage, "Scan a container image"),
 		p.scanOf("fs DIR", bulwark.KindDir, "Scan a directory or an unpacked root file system"),
-		p.scanOf("repo DIR", bulwark.KindRepo, "Scan a git work tree"),
+		p.scanOf("repo DIR|URL", bulwark.KindRepo, "Scan a git work tree, or one commit of a remote repository"),
+		p.scanOf("function TARGET", bulwark.KindFunction, "Scan the package, directory or image of a serverless function"),
+		p.scanOf("vm FILE", bulwark.KindVM, "Scan the disk of a virtual machine: raw or qcow2, ext4 or XFS"),
 		p.scanOf("host", bulwark.KindHost, "Scan this machine"),
 		p.scanOf("sbom FILE", bulwark.KindSBOM, "Scan a CycloneDX or SPDX bill of materials"),
 	)
@@ -140,6 +162,11 @@ func (p *program) scanOf(use string, kind bulwark.Kind, short string) *cobra.Com
 	}
 	o.add(c.Flags())
 	o.addFull(c.Flags())
+	if kind == bulwark.KindFunction {
+		c.Long, c.Example = functionLong, functionExamples
+		c.Flags().StringVar(&o.runtime, "runtime", "", "runtime as the provider writes it, for example nodejs22.x (default what the package and the template beside it say)")
+		c.Flags().StringSliceVar(&o.layers, "layer", nil, "archive of a layer that lies below /opt, the lowest first; may be repeated")
+	}
 	return c
 }
 
@@ -201,8 +228,10 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		Open: artifact.Options{
 			Kind: kind, From: o.from,
 			Images: oci.Opener{Env: p.env, UserAgent: "bulwark/" + p.version},
+			Git:    git.Fetcher{Credentials: p.gitCredentials, UserAgent: "bulwark/" + p.version},
 			OpenOptions: bulwark.OpenOptions{
 				Platform: o.platform, PlainHTTP: o.plainHTTP, CAFile: o.caFile, Offline: o.offline, SkipDirs: o.skipDirs,
+				Runtime: o.runtime, Layers: o.layers,
 			},
 		},
 	}
@@ -213,6 +242,7 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	if s.Blame, err = blame(o.blame); err != nil {
 		return nil, nil, err
 	}
+	s.Archives = o.archives || kind == bulwark.KindFunction
 	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
 		return nil, nil, err
 	}

@@ -47,6 +47,7 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	list(e, 2, "programs", r.Inventory.Programs, true)
 	list(e, 2, "layers", r.Inventory.Layers, true)
 	list(e, 2, "gaps", r.Inventory.Gaps, true)
+	list(e, 2, "functions", r.Inventory.Functions, true)
 	e.close(1, "}")
 	list(e, 1, "findings", r.Findings, false)
 	list(e, 1, "gone", r.Gone, true)

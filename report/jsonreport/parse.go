@@ -120,6 +120,8 @@ func inventory(d *json.Decoder, inv *bulwark.Inventory) error {
 			return array(d, &inv.Layers)
 		case "gaps":
 			return array(d, &inv.Gaps)
+		case "functions":
+			return array(d, &inv.Functions)
 		}
 		return skip(d)
 	})

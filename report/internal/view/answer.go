@@ -66,7 +66,7 @@ func (v *View) Caveats() []Caveat {
 	if n := v.versionless(); n > 0 {
 		add(false, "", "%s declared no version and could not be looked up.", text.Plural(n, "package", "packages"))
 	}
-	if v.Inventory.OS == nil && (v.Artifact.Kind == bulwark.KindImage || v.Artifact.Kind == bulwark.KindHost) {
+	if v.Inventory.OS == nil && (v.Artifact.Kind == bulwark.KindImage || v.Artifact.Kind == bulwark.KindHost || v.Artifact.Kind == bulwark.KindVM) {
 		add(false, "", "No operating system was recognised, so no distribution's advisories were asked.")
 	}
 	return list
@@ -242,6 +242,10 @@ func kindName(k bulwark.Kind) string {
 		return "repository"
 	case bulwark.KindSBOM:
 		return "bill of materials"
+	case bulwark.KindFunction:
+		return "serverless function"
+	case bulwark.KindVM:
+		return "virtual machine"
 	}
 	return string(k)
 }
@@ -305,7 +309,7 @@ func (v *View) Reproduce() string {
 	a := &v.Artifact
 	verb := string(a.Kind)
 	switch a.Kind {
-	case bulwark.KindImage, bulwark.KindDir, bulwark.KindRepo, bulwark.KindSBOM:
+	case bulwark.KindImage, bulwark.KindDir, bulwark.KindRepo, bulwark.KindSBOM, bulwark.KindFunction, bulwark.KindVM:
 	case bulwark.KindHost:
 		return "bulwark scan host"
 	default:
