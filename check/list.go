@@ -266,8 +266,13 @@ func (s *Set) Rules(found []bulwark.Finding) (map[string]bulwark.Rule, error) {
 func Every() ([]bulwark.Rule, error) {
 	s := Load(All())
 	out := lifecycle.Rules()
+	known := map[string]bool{}
 	for _, c := range s.Checks {
-		out = append(out, c.Rules()...)
+		for _, r := range c.Rules() { // those of images serve build files, too
+			if !known[r.ID] {
+				out, known[r.ID] = append(out, r), true
+			}
+		}
 	}
 	return out, errors.Join(s.Faults()...)
 }
