@@ -183,14 +183,17 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 	set := s.Plan.parsers(s.Kind, known)
 	c.free.Store(s.Kept)
 	lim := s.Plan.Limits.Or(limit.Default())
-	status := c.inherited.Files[fileStatus]
+	status, err := sandbox.Map(c.inherited.Files[fileStatus], len(c.inherited.Lanes)*statusSize)
+	if err != nil {
+		return fmt.Errorf("parse: status: %w", err)
+	}
 	for i, r := range c.inherited.Lanes {
 		l := &laneParser{jobs: make(chan *layerCommand, 1), answers: make(chan struct{}, 1)}
 		l.parser = parser{
 			parsers: set, lim: lim,
 			spill: c.inherited.Files[fileSpill+i], kept: c.inherited.Files[fileKept], free: &c.free,
 			emit: func(a *answer) int { a.Lane = i; return c.out.put(a) },
-			at:   func(path string) { l.looking(status, i, path) },
+			at:   func(path string) { l.looking(status[i*statusSize:(i+1)*statusSize], path) },
 			asks: s.Plan.Clamd != "",
 			told: func() error {
 				if _, ok := <-l.answers; !ok {
@@ -219,17 +222,15 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 
 // looking notes the file under the parser where the parent and the watchdog see
 // it.
-func (l *laneParser) looking(status *os.File, lane int, path string) {
+func (l *laneParser) looking(status []byte, path string) {
 	if path == "" {
 		l.started.Store(0)
 	} else {
 		l.path.Store(&path)
 		l.started.Store(time.Now().UnixNano())
 	}
-	var page [statusSize]byte
-	n := copy(page[:statusSize-1], path)
-	// A status that cannot be written costs the parent a name, nothing else.
-	_, _ = status.WriteAt(page[:n+1], int64(lane)*statusSize)
+	n := copy(status[:len(status)-1], path)
+	status[n] = 0
 }
 
 // watch ends the process when a parser holds on to a file for much longer than

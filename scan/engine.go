@@ -67,6 +67,9 @@ func newEngine(kind bulwark.Kind, p plan, lanes int, tmp, exec string) (*engine,
 	if e.status, err = scratch(tmp); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
+	if err := e.status.Truncate(int64(lanes) * statusSize); err != nil {
+		return nil, errors.Join(fmt.Errorf("make status file: %w", err), e.close())
+	}
 	if e.rules, err = scratch(tmp); err != nil {
 		return nil, errors.Join(err, e.close())
 	}

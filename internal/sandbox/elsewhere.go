@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 	"runtime"
 	"time"
 )
@@ -50,6 +51,9 @@ type Lane struct{}
 func (l *Lane) Send(context.Context, io.Reader, hash.Hash) (int64, error) {
 	return 0, unsupported("send")
 }
+
+// Map is [errors.ErrUnsupported] on this system.
+func Map(*os.File, int) ([]byte, error) { return nil, unsupported("map") }
 
 // A LaneReader is the child's end of a lane. There is none on this system.
 type LaneReader struct{}

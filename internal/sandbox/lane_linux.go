@@ -214,3 +214,13 @@ func (l *LaneReader) Read(p []byte) (int, error) {
 	l.cur = l.cur[n:]
 	return n, nil
 }
+
+// Map gives the first size bytes of a file as memory that is shared with whoever
+// else has it open. The file must be as long.
+func Map(f *os.File, size int) ([]byte, error) {
+	b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	return b, nil
+}
