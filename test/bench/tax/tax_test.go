@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 // lean is what the command's parsing child does with its heap.
-func lean() { debug.SetGCPercent(50) }
+func lean() { debug.SetGCPercent(30) }
 
 func run(ctx context.Context, target string, unsafe bool) (*bulwark.Report, error) {
 	s := &scan.Scanner{Secrets: true, Config: true, InProcessUnsafe: unsafe}
