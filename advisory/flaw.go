@@ -165,10 +165,14 @@ func (m *matcher) report(p *bulwark.Package, f *flaw) error {
 		}
 		details = append(details, detail(p, &h))
 	}
+	status := m.status(p, f)
+	if status.Open() && p.Owner != "" && m.inv.OS != nil { // not the vendor's records, see status
+		details = append(details, fmt.Sprintf("the files belong to %s, whose vendor may have mended it: the database has no records of %s", p.Owner, cmp.Or(m.inv.OS.Ecosystem, m.inv.OS.Name)))
+	}
 	id := bulwark.FindingID(bulwark.ClassVulnerability, f.rule, p.PURL)
 	find := bulwark.Finding{
 		ID: id, Class: bulwark.ClassVulnerability, Rule: f.rule, Severity: severity, Subject: p.PURL, Fix: fix,
-		Status: m.status(p, f),
+		Status: status,
 	}
 	r := m.reach(p, f)
 	find.Reach, find.Evidence = r.state, evidence(p, strings.Join(slices.Compact(details), "; "), r.words)

@@ -160,7 +160,7 @@ func (p *page) quickActions() {
 }
 
 // quickWorst shows as many of the worst findings as there is room for:
-// vulnerabilities by package, others one by one.
+// vulnerabilities by package, others by rule.
 func (p *page) quickWorst(room int) {
 	type entry struct {
 		severity         bulwark.Severity
@@ -181,8 +181,26 @@ func (p *page) quickWorst(room int) {
 		if c == bulwark.ClassVulnerability {
 			continue
 		}
-		for _, f := range p.v.Open(c) {
+		type kind struct {
+			rule     string
+			severity bulwark.Severity
+		}
+		open := p.v.Open(c)
+		count := map[kind]int{}
+		for _, f := range open {
+			count[kind{f.Rule, f.Severity}]++
+		}
+		for _, f := range open {
+			k := kind{f.Rule, f.Severity}
+			n := count[k]
+			if n == 0 { // told with the first
+				continue
+			}
+			count[k] = 0
 			where := p.safe(p.v.Where(p.v.Place(f).Location))
+			if n > 1 {
+				where += " and " + text.Count(n-1) + " more"
+			}
 			list = append(list, entry{f.Severity, p.safe(cmp.Or(p.v.Title(f), f.Rule)), "", where})
 		}
 	}
