@@ -38,6 +38,7 @@ func TestFindings(t *testing.T) {
 		{"pkg:generic/node@22.1.0", "", "2027-02-15", "low"},
 		{"pkg:generic/node@20.1.0", "", "2026-04-30", "low"},
 		{"pkg:generic/node@20.1.0", "", "2026-05-01", "medium"},
+		{"pkg:generic/node@26.1.0", "", "2026-11-22", ""},
 		{"pkg:generic/node@2.1.0", "", "2026-05-01", ""}, // io.js: nothing is known of it
 		{"pkg:generic/node@99.1.0", "", "2026-05-01", ""},
 		{"pkg:generic/node@18.19.0", "nodejs 18.19.0+dfsg-6", "2026-11-22", ""},
@@ -48,6 +49,9 @@ func TestFindings(t *testing.T) {
 		{"pkg:generic/perl@5.8.9", "", "2026-11-22", "high"},
 		{"pkg:generic/perl@5.40.1", "", "2026-11-22", ""},
 		{"pkg:generic/ruby@2.7.8", "", "2026-11-22", "high"},
+		{"pkg:generic/ruby@3.2.1", "", "2026-04-01", "low"},
+		{"pkg:generic/ruby@3.2.1", "", "2026-04-02", "medium"},
+		{"pkg:generic/ruby@4.0.1", "", "2026-11-22", ""},
 		{"pkg:generic/php@8.2.9", "", "2026-11-22", "low"},
 		{"pkg:generic/java@8.0.402", "", "2026-11-22", ""},
 		{"pkg:generic/java@16.0.2", "", "2026-11-22", "high"},
@@ -60,6 +64,8 @@ func TestFindings(t *testing.T) {
 		{"pkg:nuget/Microsoft.NETCore.App.Runtime.linux-x64@10.0.1", "", "2026-11-22", ""},
 		{"pkg:nuget/Newtonsoft.Json@6.0.1", "", "2026-11-22", ""},
 		{"pkg:generic/openssl@1.1.1w", "", "2026-11-22", "high"},
+		{"pkg:generic/openssl@3.6.4", "", "2026-11-22", "medium"},
+		{"pkg:generic/openssl@4.0.1", "", "2026-11-22", ""},
 		{"pkg:generic/postgresql@13.4", "", "2026-11-22", "high"},
 		{"pkg:generic/postgresql@", "", "2026-11-22", ""},
 		{"", "", "2026-11-22", ""},
@@ -90,7 +96,7 @@ func TestWording(t *testing.T) {
 		fmt.Fprintln(&got, f.Subject, f.Severity, f.Evidence[0].Detail)
 	}
 	want := `usr/local/bin/node Node.js 18 got its last security fixes on 2025-04-30; see https://github.com/nodejs/release#release-schedule
-change to Node.js 24, maintained until 2028-04-30, or another release that is
+change to Node.js 26, maintained until 2029-04-30, or another release that is
 debian 10 high "debian 10" got its last security fixes on 2024-06-30
 `
 	if d := cmp.Diff(want, got.String()); d != "" {
