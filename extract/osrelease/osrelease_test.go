@@ -113,6 +113,33 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestEOL shows how versions are shortened, and that a release without a day has none.
+func TestEOL(t *testing.T) {
+	for _, tc := range []struct{ id, version, name, want string }{
+		{"ubuntu", "10.04", "", "2015-04-30"},
+		{"ubuntu", "26.10", "", "2027-07-15"},
+		{"alpine", "3.24.1", "", "2028-06-01"},
+		{"alpine", "3.25.0_alpha20260805", "", ""},
+		{"fedora", "43", "", "2026-12-09"},
+		{"fedora", "45", "", ""},
+		{"centos", "4.9", "CentOS 4.9", "2012-02-29"},
+		{"centos", "10", "CentOS Stream 10 (Coughlan)", "2030-01-01"},
+		{"opensuse-leap", "16.0", "", "2027-10-31"},
+		{"sles", "11.4", "", "2019-03-31"},
+		{"amzn", "2023", "", "2029-06-30"},
+		{"azurelinux", "3.0", "", "2027-08-31"},
+		{"debian", "14", "", ""},
+	} {
+		got := ""
+		if day, ok := osrelease.EOL(&bulwark.OS{ID: tc.id, Version: tc.version, Name: tc.name}); ok {
+			got = day.Format(time.DateOnly)
+		}
+		if got != tc.want {
+			t.Errorf("%s %s: %q, want %q", tc.id, tc.version, got, tc.want)
+		}
+	}
+}
+
 func TestWantsAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { _ = osrelease.Wants("etc/os-release", bulwark.Stat{}) }); n != 0 {
 		t.Errorf("%v allocations", n)
