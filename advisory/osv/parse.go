@@ -139,6 +139,11 @@ func (f Feed) read(fsys fs.FS, name string) (bulwark.Advisory, error) {
 	return f.Record(b)
 }
 
+// rejected begins the description of a CVE that its numbering authority has taken
+// back (https://www.cve.org/ResourcesSupport/Glossary#glossaryRejected). Some feeds
+// copy it and do not withdraw their record.
+const rejected = "Rejected reason:"
+
 // Record reads one OSV record.
 func (f Feed) Record(b []byte) (bulwark.Advisory, error) {
 	var r record
@@ -165,6 +170,9 @@ func (f Feed) Record(b []byte) (bulwark.Advisory, error) {
 	}
 	if r.Withdrawn != "" && a.Withdrawn.IsZero() {
 		a.Withdrawn = time.Unix(0, 0).UTC() // withdrawn at a time that cannot be read
+	}
+	if a.Withdrawn.IsZero() && strings.HasPrefix(a.Details, rejected) {
+		a.Withdrawn = cmp.Or(a.Modified, time.Unix(0, 0).UTC())
 	}
 	base := f.Ecosystem
 	if base == "" && len(r.Affected) > 0 {
