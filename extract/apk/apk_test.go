@@ -73,14 +73,16 @@ func extract(t testing.TB, os *bulwark.OS, files map[string][]byte) ([]bulwark.P
 }
 
 func TestExtract(t *testing.T) {
-	installed, want := load(t, "alpine.txtar")
-	pkgs, gaps := extract(t, alpine(), map[string][]byte{oldPlace: installed})
-	if diff := cmp.Diff(want, describe(pkgs, gaps)); diff != "" {
-		t.Error(diff)
-	}
-	for _, p := range pkgs {
-		if p.Ecosystem != "Alpine:v3.19" || p.By != "apk" || p.SourceVersion != "" || p.Where[0].Path != oldPlace {
-			t.Errorf("%+v", p)
+	for _, name := range []string{"alpine.txtar", "real.txtar"} {
+		installed, want := load(t, name)
+		pkgs, gaps := extract(t, alpine(), map[string][]byte{oldPlace: installed})
+		if diff := cmp.Diff(want, describe(pkgs, gaps)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		for _, p := range pkgs {
+			if p.Ecosystem != "Alpine:v3.19" || p.By != "apk" || p.SourceVersion != "" || p.Where[0].Path != oldPlace {
+				t.Errorf("%+v", p)
+			}
 		}
 	}
 }

@@ -74,7 +74,7 @@ func extract(t testing.TB, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bul
 }
 
 func TestExtract(t *testing.T) {
-	for _, name := range []string{"debian.txtar", "distroless.txtar", "opkg.txtar", "damaged.txtar"} {
+	for _, name := range []string{"debian.txtar", "bookworm.txtar", "distroless.txtar", "opkg.txtar", "openwrt.txtar", "damaged.txtar"} {
 		t.Run(name, func(t *testing.T) {
 			fsys, want := load(t, name)
 			for path, f := range fsys {
@@ -88,7 +88,7 @@ func TestExtract(t *testing.T) {
 			}
 			for _, p := range pkgs {
 				eco := "Debian:12"
-				if name == "opkg.txtar" {
+				if name == "opkg.txtar" || name == "openwrt.txtar" {
 					eco = ""
 				}
 				if p.Ecosystem != eco || p.By != "dpkg" || len(p.Where) != 1 || fsys[p.Where[0].Path] == nil {

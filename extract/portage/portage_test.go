@@ -76,7 +76,7 @@ func extract(t testing.TB, os *bulwark.OS, files map[string][]byte) ([]bulwark.P
 }
 
 func TestExtract(t *testing.T) {
-	for _, name := range []string{"gentoo.txtar", "damaged.txtar"} {
+	for _, name := range []string{"gentoo.txtar", "real.txtar", "damaged.txtar"} {
 		files, want := load(t, name)
 		for path := range files {
 			if !(portage.Extractor{}).Wants(path, bulwark.Stat{}) {
