@@ -226,7 +226,13 @@ func framework(root node) (out []bulwark.Function) {
 		}
 		if y := p.at("events").real(); y != nil && y.Kind == yaml.SequenceNode {
 			for _, e := range y.Content {
-				node{e}.each(func(k *yaml.Node, _ node) { f.Triggers = trigger(f.Triggers, k.Value) })
+				// The first key names the event; for Azure, its settings stand beside it.
+				named := false
+				node{e}.each(func(k *yaml.Node, _ node) {
+					if !named {
+						f.Triggers, named = trigger(f.Triggers, k.Value), true
+					}
+				})
 			}
 		}
 		out = append(out, f)

@@ -39,7 +39,14 @@ func read(t testing.TB, name string) (files []txtar.File, want []string) {
 }
 
 func TestDeclared(t *testing.T) {
-	files, want := read(t, "serverless.txtar")
+	for _, name := range []string{"serverless.txtar", "real.txtar"} {
+		t.Run(name, func(t *testing.T) { declared(t, name) })
+	}
+}
+
+func declared(t *testing.T, name string) {
+	t.Helper()
+	files, want := read(t, name)
 	var got []string
 	for _, f := range files {
 		if !(serverless.Declared{}).Wants(f.Name, bulwark.Stat{Size: int64(len(f.Data))}) {
@@ -125,7 +132,7 @@ func TestHostile(t *testing.T) {
 }
 
 func TestTruncated(t *testing.T) {
-	for _, name := range []string{"serverless.txtar", "code.txtar"} {
+	for _, name := range []string{"serverless.txtar", "real.txtar", "code.txtar"} {
 		files, _ := read(t, name)
 		for _, f := range files {
 			for n := range f.Data {
@@ -149,7 +156,7 @@ func look(t testing.TB, name string, b []byte) {
 }
 
 func FuzzInventory(f *testing.F) {
-	for _, name := range []string{"serverless.txtar", "code.txtar"} {
+	for _, name := range []string{"serverless.txtar", "real.txtar", "code.txtar"} {
 		files, _ := read(f, name)
 		for _, file := range files {
 			f.Add(file.Name[strings.LastIndexByte(file.Name, '/')+1:], file.Data)
