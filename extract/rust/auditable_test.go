@@ -7,6 +7,7 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -133,6 +134,31 @@ func TestAuditable(t *testing.T) {
 		if diff := cmp.Diff(wantAudit, extracttest.Brief(pkgs, err)); diff != "" {
 			t.Errorf("%s: %s", path, diff)
 		}
+	}
+}
+
+// TestAuditableMade reads what cargo-auditable wrote: a program in the tests of the
+// Go module github.com/google/osv-scalibr 0.5.3, less all sections but its own.
+func TestAuditableMade(t *testing.T) {
+	data, err := os.ReadFile("testdata/serde.elf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `pkg:cargo/itoa@1.0.14 :0
+pkg:cargo/memchr@2.7.4 :0
+pkg:cargo/proc-macro2@1.0.92 :0
+pkg:cargo/quote@1.0.38 :0
+pkg:cargo/ryu@1.0.18 :0
+pkg:cargo/serde@1.0.217 :0
+pkg:cargo/serde_derive@1.0.217 :0
+pkg:cargo/serde_json@1.0.135 :0
+pkg:cargo/syn@2.0.95 :0
+pkg:cargo/unicode-ident@1.0.14 :0
+pkg:cargo/uses_json@0.1.0 :0
+`
+	pkgs, err := rust.Auditable{}.Extract(t.Context(), bulwark.MemoryFile("usr/bin/uses_json", 0o755, data))
+	if diff := cmp.Diff(want, extracttest.Brief(pkgs, err)); diff != "" {
+		t.Error(diff)
 	}
 }
 
