@@ -109,6 +109,8 @@ func mention(now []byte, a *bulwark.Trace) func([]byte) (from, to int) {
 		if i := strings.LastIndexByte(a.Name, ':'); i >= 0 {
 			a.Name = a.Name[i+1:] // Maven's group has a line of its own
 		}
+	}
+	if a.Name != "" && a.Version != "" {
 		find := func(b []byte) (from, to int) { return names(b, []byte(a.Name), []byte(a.Version)) }
 		if _, to := find(now); to > 0 {
 			return find
