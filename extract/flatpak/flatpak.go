@@ -251,12 +251,13 @@ func (c *collector) image() error {
 		return nil
 	}
 	d := deployment{}
-	if d.kind, d.id = parseMetadata(data); d.id == "" {
-		return nil
-	}
-	if _, ref, ok := strings.Cut(d.id, "/"); ok { // "name/architecture/branch" of runtimes
-		d.id, _, _ = strings.Cut(d.id, "/")
+	d.kind, d.id = parseMetadata(data)
+	if id, ref, ok := strings.Cut(d.id, "/"); ok { // "name/architecture/branch" of runtimes
+		d.id = id
 		d.arch, d.branch, _ = strings.Cut(ref, "/")
+	}
+	if d.id == "" {
+		return nil
 	}
 	c.metainfo("", &d)
 	c.add(metadataFile, d)
