@@ -233,11 +233,8 @@ func appendPath(files []string, p string) []string {
 		return files
 	}
 	p = p[1:]
-	if c := path.Clean(p); c != p {
-		if c == "." || c == ".." || strings.HasPrefix(c, "../") || c[0] == '/' {
-			return files
-		}
-		p = c
+	if p = path.Clean(p); p == "." || p == ".." || strings.HasPrefix(p, "../") || p[0] == '/' {
+		return files
 	}
 	if !utf8.ValidString(p) {
 		return files // a name that the walk writes in another way

@@ -220,7 +220,7 @@ func (g *group) answer(s *statement) {
 			s.Notes = strings.TrimSpace(rest + " " + by)
 			return
 		}
-		s.Impact = cmp.Or(g.status.Reason, by, "No reason is given.")
+		s.Impact = cmp.Or(strings.TrimSpace(g.status.Reason), by, "No reason is given.")
 	case bulwark.StateFixed:
 		s.Status = fixed
 		s.Notes = strings.TrimSpace(g.status.Reason + " " + by)
