@@ -6,12 +6,12 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestClamd scans with ClamAV's own daemon, which knows one file, by hand: alone,
@@ -49,8 +49,20 @@ func TestClamd(t *testing.T) {
 	write("root/opt/large.sh", bad+strings.Repeat("# filled\n", 300_000))
 	run(t, "tar", "-czf", filepath.Join(dir, "root/opt/a.tar.gz"), "-C", filepath.Join(dir, "root"), "opt/bad.sh")
 
-	cmd := exec.Command(daemon, "--config-file", conf)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	// The daemon is handed a socket that listens already, as by systemd: who asks
+	// before it is ready waits for it.
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	listening, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listening.Close()
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config-file "$1"`, daemon, conf)
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.Stderr, os.Stderr, []*os.File{listening}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +70,6 @@ func TestClamd(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("clamd does not listen")
-		}
-	}
 	r := scan(t, program, filepath.Join(dir, "root"), "--clamd", "unix://"+socket)
 	found := map[string]string{}
 	for _, f := range r.Findings {
