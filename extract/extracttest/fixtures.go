@@ -5,6 +5,7 @@ package extracttest
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,7 +33,8 @@ func Wanted(l Leaf, path string, data []byte) bool {
 
 // Fixtures calls try with each file of each archive in testdata, the leaves that
 // want it, and what is expected: the file of the same name with ".want". A file
-// that has one and is not wanted is an error, and so is the reverse.
+// that has one and is not wanted is an error, and so is the reverse. One that says
+// "file: NAME" stands for that file in testdata, which is not text.
 func Fixtures(tb testing.TB, leaves []Leaf, try func(path string, data []byte, l Leaf, want string)) {
 	tb.Helper()
 	archives, err := filepath.Glob("testdata/*.txtar")
@@ -51,6 +53,11 @@ func Fixtures(tb testing.TB, leaves []Leaf, try func(path string, data []byte, l
 		for _, f := range a.Files {
 			if strings.HasSuffix(f.Name, ".want") {
 				continue
+			}
+			if name, ok := strings.CutPrefix(strings.TrimSpace(string(f.Data)), "file: "); ok {
+				if f.Data, err = os.ReadFile(filepath.Join("testdata", name)); err != nil {
+					tb.Fatal(err)
+				}
 			}
 			w, ok := want[f.Name+".want"]
 			found := false

@@ -4,29 +4,21 @@ package model_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/package-url/packageurl-go"
-	"golang.org/x/tools/txtar"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/extract/extracttest"
 	"github.com/bulwark-sec/bulwark/extract/model"
 )
 
-type extractor interface {
-	Name() string
-	Wants(path string, st bulwark.Stat) bool
-	Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error)
-}
+type extractor = extracttest.Leaf
 
 var extractors = []extractor{model.GGUF{}, model.Safetensors{}, model.Pickle{}, model.Ref{}, model.Config{}, model.Card{}}
 
@@ -49,61 +41,8 @@ func describe(pkgs []bulwark.Package, err error) string {
 	return b.String()
 }
 
-// wants asks as a walk does: by name first, then by the first bytes.
-func wants(e extractor, path string, data []byte) bool {
-	if !e.Wants(path, bulwark.Stat{Size: int64(len(data)), Mode: 0o644}) {
-		return false
-	}
-	h, ok := e.(interface {
-		WantsHead(path string, head []byte) bool
-	})
-	return !ok || h.WantsHead(path, data[:min(4096, len(data))])
-}
-
-// fixtures calls try with each file of each archive in testdata, the extractors
-// that want it, and what is expected: the file of the same name with ".want".
-// One that says "file: NAME" stands for that file in testdata, which is not text.
-func fixtures(tb testing.TB, try func(path string, data []byte, e extractor, want string)) {
-	tb.Helper()
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(archives) == 0 {
-		tb.Fatal("no fixtures", err)
-	}
-	for _, name := range archives {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		want := map[string]string{}
-		for _, f := range a.Files {
-			want[f.Name] = string(f.Data)
-		}
-		for _, f := range a.Files {
-			if strings.HasSuffix(f.Name, ".want") {
-				continue
-			}
-			if name, ok := strings.CutPrefix(strings.TrimSpace(string(f.Data)), "file: "); ok {
-				if f.Data, err = os.ReadFile(filepath.Join("testdata", name)); err != nil {
-					tb.Fatal(err)
-				}
-			}
-			w, ok := want[f.Name+".want"]
-			found := false
-			for _, e := range extractors {
-				if wants(e, f.Name, f.Data) {
-					found = true
-					try(f.Name, f.Data, e, w)
-				}
-			}
-			if found != ok {
-				tb.Errorf("%s in %s: wanted %v, expected %v", f.Name, name, found, ok)
-			}
-		}
-	}
-}
-
 func TestFixtures(t *testing.T) {
-	fixtures(t, func(path string, data []byte, e extractor, want string) {
+	extracttest.Fixtures(t, extractors, func(path string, data []byte, e extractor, want string) {
 		t.Run(path, func(t *testing.T) {
 			pkgs, err := e.Extract(t.Context(), bulwark.MemoryFile(path, 0o644, data))
 			if diff := cmp.Diff(want, describe(pkgs, err)); diff != "" {
@@ -118,23 +57,7 @@ func TestFixtures(t *testing.T) {
 	})
 }
 
-func TestKit(t *testing.T) {
-	seeds := map[string]map[string][]byte{}
-	fixtures(t, func(path string, data []byte, e extractor, want string) {
-		if want == "" || strings.Contains(want, "error:") {
-			return
-		}
-		if seeds[e.Name()] == nil {
-			seeds[e.Name()] = map[string][]byte{}
-		}
-		if len(seeds[e.Name()]) < 2 {
-			seeds[e.Name()][path] = data
-		}
-	})
-	for _, e := range extractors {
-		t.Run(e.Name(), func(t *testing.T) { extracttest.Extractor(t, e, seeds[e.Name()]) })
-	}
-}
+func TestKit(t *testing.T) { extracttest.Kit(t, extractors, 2) }
 
 func TestTooLarge(t *testing.T) {
 	for _, e := range extractors {
@@ -145,7 +68,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 func TestIrregular(t *testing.T) {
-	fixtures(t, func(path string, _ []byte, e extractor, _ string) {
+	extracttest.Fixtures(t, extractors, func(path string, _ []byte, e extractor, _ string) {
 		for _, mode := range []fs.FileMode{fs.ModeDir, fs.ModeSymlink, fs.ModeDevice} {
 			if e.Wants(path, bulwark.Stat{Mode: mode}) {
 				t.Errorf("%s wants %q of mode %v", e.Name(), path, mode)
@@ -155,12 +78,12 @@ func TestIrregular(t *testing.T) {
 }
 
 func FuzzExtract(f *testing.F) {
-	fixtures(f, func(path string, data []byte, e extractor, _ string) {
+	extracttest.Fixtures(f, extractors, func(path string, data []byte, e extractor, _ string) {
 		f.Add(slices.IndexFunc(extractors, func(x extractor) bool { return x.Name() == e.Name() }), path, data)
 	})
 	f.Fuzz(func(t *testing.T, n int, path string, data []byte) {
 		e := extractors[uint(n)%uint(len(extractors))]
-		wants(e, path, data)
+		extracttest.Wanted(e, path, data)
 		pkgs, _ := e.Extract(t.Context(), bulwark.MemoryFile(path, 0o644, data))
 		for _, p := range pkgs {
 			if _, err := packageurl.FromString(p.PURL); err != nil || p.Name == "" || p.By != e.Name() {
