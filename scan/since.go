@@ -83,9 +83,17 @@ func (s *Scanner) since(ctx context.Context, r *bulwark.Report, tree *bulwark.Tr
 	if s.Blame == BlameAll {
 		limit = blameAll
 	}
-	changes, gaps, err := tree.Trace(ctx, asked, limit)
-	if err != nil {
+	var changes []*bulwark.Change
+	var gaps []bulwark.Gap
+	err := safely(ctx, func(ctx context.Context) (err error) { // the history is the repository's, and nothing stands between
+		changes, gaps, err = tree.Trace(ctx, asked, limit)
 		return err
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		changes, gaps = nil, []bulwark.Gap{{Kind: bulwark.GapUnreadable, Detail: "the history was not asked who brought what: " + err.Error()}}
 	}
 	r.Inventory.Gaps = append(r.Inventory.Gaps, gaps...)
 	for i, c := range changes {
