@@ -8,10 +8,7 @@ import (
 	"github.com/bulwark-sec/bulwark/internal/grams"
 )
 
-const (
-	foldBit = grams.FoldBit
-	mapSize = 20 // 128 KiB of bits stay in the second-level cache; half of it is slower, for more places must be looked at twice
-)
+const foldBit = grams.FoldBit
 
 // An anchor is one way to notice a rule.
 type anchor struct {
@@ -77,7 +74,7 @@ func newFilter(all []*rule, which []int) (*filter, error) {
 			put(anchor{rule: i, before: place, keyword: folded, assign: r.named(k)}, gs)
 		}
 	}
-	f.places = grams.New(entries, mapSize)
+	f.places = grams.New(entries)
 	return f, nil
 }
 

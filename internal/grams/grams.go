@@ -23,6 +23,12 @@ const (
 	FoldBit = 0x20       // makes ASCII letters lower case; other bytes may fall together
 	Fold    = 0x20202020 // FoldBit in each byte of a gram
 	hashMul = 0x9E3779B1 // golden ratio: spreads the low bytes over the top bits
+
+	// 128 KiB of bits, which stay in the second-level cache: half of it is slower,
+	// for more places must be looked at twice. As it is a constant, the place of a
+	// bit is known to lie inside, and the compiler tests it in one instruction.
+	mapBits  = 20
+	mapWords = 1 << (mapBits - 6)
 )
 
 // Of gives the gram of the first four bytes of b, folded, first byte lowest.
@@ -36,18 +42,15 @@ type Entry struct {
 
 // An Index knows the values of grams. New makes it; it never changes.
 type Index struct {
-	bits   []uint64
-	shift  uint32
+	bits   [mapWords]uint64
 	keys   []uint32 // open addressing; 0 is free, for every byte of a gram has FoldBit
 	spans  [][2]int32
 	mask   uint32
 	values []int32
 }
 
-// New makes an index with a map of 2 to the power of size bits, 6 to 24: one for
-// which the first-level cache has room (18) where few grams are known, more
-// where there would be too many false places.
-func New(entries []Entry, size int) *Index {
+// New makes an index of entries, in any order.
+func New(entries []Entry) *Index {
 	entries = slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Gram, b.Gram), cmp.Compare(a.Value, b.Value))
 	})
@@ -56,8 +59,6 @@ func New(entries []Entry, size int) *Index {
 		slots *= 2
 	}
 	x := &Index{
-		bits:  make([]uint64, 1<<(size-6)),
-		shift: uint32(32 - size),
 		keys:  make([]uint32, slots),
 		spans: make([][2]int32, slots),
 		mask:  slots - 1,
@@ -67,7 +68,7 @@ func New(entries []Entry, size int) *Index {
 		for ; i < len(entries) && entries[i].Gram == g; i++ {
 			x.values = append(x.values, entries[i].Value)
 		}
-		h := g * hashMul >> x.shift
+		h := g * hashMul >> (32 - mapBits)
 		x.bits[h>>6] |= 1 << (h & 63)
 		slot := (g * hashMul >> 8) & x.mask
 		for x.keys[slot] != 0 {
@@ -82,32 +83,27 @@ func New(entries []Entry, size int) *Index {
 // Next gives the first even place at or after i, which is even, where a known
 // gram stands, and the gram's values in ascending order; -1 when there is none.
 func (x *Index) Next(text []byte, i int) (int, []int32) {
-	bits, shift := x.bits, x.shift&31
 	b := text[min(i, len(text)):]
-	for ; len(b) >= 10; b = b[8:] {
+	for ; len(b) >= 10; b = b[8:] { // four places; the last needs two bytes of what follows
 		v := binary.LittleEndian.Uint64(b) | Fold<<32 | Fold
-		w := binary.LittleEndian.Uint32(b[6:]) | Fold
-		h0 := uint32(v) * hashMul >> shift
-		h1 := uint32(v>>16) * hashMul >> shift
-		h2 := uint32(v>>32) * hashMul >> shift
-		h3 := w * hashMul >> shift
-		b0 := bits[h0>>6] >> (h0 & 63)
-		b1 := bits[h1>>6] >> (h1 & 63)
-		b2 := bits[h2>>6] >> (h2 & 63)
-		b3 := bits[h3>>6] >> (h3 & 63)
-		if (b0|b1|b2|b3)&1 == 0 {
-			continue
-		}
-		for j, hit := range [4]uint64{b0, b1, b2, b3} {
-			if hit&1 == 0 {
-				continue
-			}
-			g := uint32(v >> (16 * j))
-			if j == 3 {
-				g = w
-			}
+		if g := uint32(v); x.may(g) {
 			if vs := x.at(g); vs != nil {
-				return len(text) - len(b) + 2*j, vs
+				return len(text) - len(b), vs
+			}
+		}
+		if g := uint32(v >> 16); x.may(g) {
+			if vs := x.at(g); vs != nil {
+				return len(text) - len(b) + 2, vs
+			}
+		}
+		if g := uint32(v >> 32); x.may(g) {
+			if vs := x.at(g); vs != nil {
+				return len(text) - len(b) + 4, vs
+			}
+		}
+		if g := Of(b[6:]); x.may(g) {
+			if vs := x.at(g); vs != nil {
+				return len(text) - len(b) + 6, vs
 			}
 		}
 	}
@@ -117,6 +113,12 @@ func (x *Index) Next(text []byte, i int) (int, []int32) {
 		}
 	}
 	return -1, nil
+}
+
+// may tells whether a gram may be known: its bit is set.
+func (x *Index) may(g uint32) bool {
+	h := g * hashMul >> (32 - mapBits)
+	return x.bits[h>>6]&(1<<(h&63)) != 0
 }
 
 // at gives the values of a gram.
