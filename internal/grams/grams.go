@@ -24,10 +24,10 @@ const (
 	Fold    = 0x20202020 // FoldBit in each byte of a gram
 	hashMul = 0x9E3779B1 // golden ratio: spreads the low bytes over the top bits
 
-	// 128 KiB of bits, which stay in the second-level cache: half of it is slower,
+	// 256 KiB of bits, which stay in the second-level cache: half of it is slower,
 	// for more places must be looked at twice. As it is a constant, the place of a
 	// bit is known to lie inside, and the compiler tests it in one instruction.
-	mapBits  = 20
+	mapBits  = 21
 	mapWords = 1 << (mapBits - 6)
 )
 
@@ -43,10 +43,15 @@ type Entry struct {
 // An Index knows the values of grams. New makes it; it never changes.
 type Index struct {
 	bits   [mapWords]uint64
-	keys   []uint32 // open addressing; 0 is free, for every byte of a gram has FoldBit
-	spans  [][2]int32
+	slots  []slot // open addressing
 	mask   uint32
 	values []int32
+}
+
+// A slot holds a gram, or 0 when it is free: every byte of a gram has FoldBit.
+type slot struct {
+	gram     uint32
+	from, to int32 // of its values
 }
 
 // New makes an index of entries, in any order.
@@ -54,15 +59,11 @@ func New(entries []Entry) *Index {
 	entries = slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Gram, b.Gram), cmp.Compare(a.Value, b.Value))
 	})
-	slots := uint32(64)
-	for int(slots) < 3*len(entries) {
-		slots *= 2
+	size := uint32(64)
+	for int(size) < 3*len(entries) {
+		size *= 2
 	}
-	x := &Index{
-		keys:  make([]uint32, slots),
-		spans: make([][2]int32, slots),
-		mask:  slots - 1,
-	}
+	x := &Index{slots: make([]slot, size), mask: size - 1}
 	for i := 0; i < len(entries); {
 		g, from := entries[i].Gram, int32(len(x.values))
 		for ; i < len(entries) && entries[i].Gram == g; i++ {
@@ -70,12 +71,11 @@ func New(entries []Entry) *Index {
 		}
 		h := g * hashMul >> (32 - mapBits)
 		x.bits[h>>6] |= 1 << (h & 63)
-		slot := (g * hashMul >> 8) & x.mask
-		for x.keys[slot] != 0 {
-			slot = (slot + 1) & x.mask
+		at := g * hashMul >> 8 & x.mask
+		for x.slots[at].gram != 0 {
+			at = (at + 1) & x.mask
 		}
-		x.keys[slot] = g
-		x.spans[slot] = [2]int32{from, int32(len(x.values))}
+		x.slots[at] = slot{g, from, int32(len(x.values))}
 	}
 	return x
 }
@@ -123,12 +123,15 @@ func (x *Index) may(g uint32) bool {
 
 // at gives the values of a gram.
 func (x *Index) at(g uint32) []int32 {
-	for slot := (g * hashMul >> 8) & x.mask; x.keys[slot] != 0; slot = (slot + 1) & x.mask {
-		if x.keys[slot] == g {
-			return x.values[x.spans[slot][0]:x.spans[slot][1]]
+	for i := g * hashMul >> 8; ; i++ {
+		s := &x.slots[i&x.mask]
+		if s.gram == g {
+			return x.values[s.from:s.to]
+		}
+		if s.gram == 0 {
+			return nil
 		}
 	}
-	return nil
 }
 
 //go:embed common.bin
