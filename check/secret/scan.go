@@ -85,21 +85,12 @@ func (c *Check) narrowed(s *scratch, path string) bool {
 	any := false
 	base := path[strings.LastIndexByte(path, '/')+1:]
 	low := strings.ToLower(base)
-	for _, n := range c.names[base] {
-		if n.matches(path, base, low) {
-			s.on[n.rule], any = true, true
-		}
-	}
-	if strings.IndexByte(base, '.') >= 0 {
-		for _, n := range c.names[wildKey(low)] {
-			if n.matches(path, base, low) {
+	for _, key := range [...]string{base, wildKey(low), ""} {
+		names := c.names[key]
+		for i := range names {
+			if n := &names[i]; n.matches(path, base, low) {
 				s.on[n.rule], any = true, true
 			}
-		}
-	}
-	for _, n := range c.names[""] {
-		if n.matches(path, base, low) {
-			s.on[n.rule], any = true, true
 		}
 	}
 	return any
