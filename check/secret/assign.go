@@ -159,7 +159,7 @@ func secretive(name string) bool {
 			return false
 		}
 	}
-	if strings.Contains(name, "hash") && !strings.Contains(name, "pass") {
+	if strings.Contains(name, "hash") && !strings.Contains(name, "pass") && name != "hash_base64" && name != "hash_hex" {
 		return false
 	}
 	name = strings.TrimRight(name, "_-.")
@@ -237,7 +237,8 @@ func randomToken(name string, s []byte) bool {
 	case sh.upper > 2 && sh.lower > 2:
 		return n >= 20 && 2*sh.changes >= n
 	}
-	return sh.digits >= 3 && letters >= 4 && sh.marks <= 2 && 10*sh.changes >= 3*n
+	// Keys that somebody struck blindly change less than those that were drawn.
+	return sh.digits >= 3 && letters >= 4 && sh.marks <= 2 && (10*sh.changes >= 3*n || n >= 24 && 10*sh.changes >= 2*n)
 }
 
 // known tells whether s begins as what other rules look into, or as what is

@@ -182,7 +182,8 @@ func judgeMixed(_ string, _ []byte, m *match) ruling {
 // judgeJWT reads a token's header and claims (RFC 7519) and drops what is none,
 // and the specimens of the specification and of jwt.io.
 func judgeJWT(_ string, _ []byte, m *match) ruling {
-	parts := bytes.Split(m.secret, []byte("."))
+	whole := bytes.Join(bytes.Fields(m.secret), nil) // it may be broken over lines
+	parts := bytes.Split(whole, []byte("."))
 	if len(parts) != 3 {
 		return ruling{drop: true}
 	}
