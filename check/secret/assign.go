@@ -58,7 +58,7 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 		}
 	case !randomToken(name, value):
 		return nil, at + 1
-	case plainKey(name) && (len(value) < 22 || bytes.Contains(bytes.ToLower(data[end:min(len(data), end+64)]), []byte("secret"))):
+	case plainKey(name) && (len(value) < 22 || strings.Contains(name, "consumer") || bytes.Contains(bytes.ToLower(data[end:min(len(data), end+64)]), []byte("secret"))):
 		return nil, at + 1 // of a key and a secret, the key is the name
 	}
 	// What looks further at the same bytes, as at a key in base64, is not kept

@@ -195,8 +195,13 @@ func judgeJWT(_ string, _ []byte, m *match) ruling {
 		return ruling{drop: true}
 	}
 	name, _ := claims["name"].(string)
-	if iss, _ := claims["iss"].(string); iss == "joe" || name == "John Doe" || claims["sub"] == "1234567890" || len(claims) == 0 {
+	if name == "John Doe" || claims["sub"] == "1234567890" || len(claims) == 0 {
 		return ruling{drop: true}
+	}
+	for _, signature := range [...]string{"dBjftJeZ4CVP", "cC4hiUPoj9Ee", "DtEhU3ljbEg8"} { // RFC 7515, appendix A
+		if bytes.HasPrefix(parts[2], []byte(signature)) {
+			return ruling{drop: true}
+		}
 	}
 	if header.Alg == "none" {
 		return ruling{severity: bulwark.SeverityLow, note: "not signed"}
