@@ -43,7 +43,8 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 	}
 	name := strings.ToLower(string(data[from:to]))
 	// In a program, what is not quoted is a name, but for the fields of an address.
-	code := !quoted && sourceCode(path) && (from == 0 || !in(data[from-1], "&?"))
+	field := from > 0 && in(data[from-1], "&?")
+	code := !quoted && sourceCode(path) && !field
 	switch {
 	case len(value) < 7 || code && bytes.IndexByte(value, '.') >= 0:
 		return nil, at + 1
@@ -56,7 +57,7 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 		if !randomToken(name, value) && (code || !randomPassword(value)) {
 			return nil, at + 1
 		}
-	case !randomToken(name, value):
+	case !randomToken(name, value) && !(field && len(value) >= 10 && randomPassword(value)):
 		return nil, at + 1
 	case plainKey(name) && (len(value) < 22 || strings.Contains(name, "consumer") || bytes.Contains(bytes.ToLower(data[end:min(len(data), end+64)]), []byte("secret"))):
 		return nil, at + 1 // of a key and a secret, the key is the name
@@ -93,6 +94,8 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 			return -1, -1, false
 		case c == '<' && i+1 < limit && data[i+1] == '(': // of a shell: what a command prints
 			i++
+		case c == '[' && i+1 < limit && data[i+1] == ']': // of Go: a type
+			i += 2
 		case in(c, "=:>|?,(&!"):
 			op, last = true, c
 			i++
