@@ -4,7 +4,9 @@ package secret
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -174,10 +176,10 @@ func judgeSAS(_ string, data []byte, m *match) ruling {
 	return ruling{}
 }
 
-// judgeJWK drops a "d" that is not in a JSON Web Key (RFC 7517).
+// judgeJWK drops a "d" or "k" that is not in a JSON Web Key (RFC 7517).
 func judgeJWK(_ string, data []byte, m *match) ruling {
 	near := data[max(0, m.start-4096):min(len(data), m.end+4096)]
-	return ruling{drop: !bytes.Contains(near, []byte(`"kty"`))}
+	return ruling{drop: !bytes.Contains(near, []byte("kty"))}
 }
 
 // judgeRandom drops what a person would write: words, few different letters, no
@@ -219,53 +221,70 @@ func judgeHash(_ string, _ []byte, m *match) ruling {
 	return ruling{drop: len(m.secret) < 20, sure: true}
 }
 
-// judgeAssigned keeps values that nobody writes by hand: upper case, lower case
-// and digits that change all the time, or hexadecimal digits where the name says
-// that it is a secret and no digest.
-func judgeAssigned(_ string, _ []byte, m *match) ruling {
-	s := bytes.TrimRight(m.secret, "=")
-	var upper, lower, digits, marks, changes, last int
-	hexadecimal := true
-	for _, c := range s {
-		kind := 3
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-			kind = 0
-		case c >= 'A' && c <= 'Z':
-			upper++
-			kind = 1
-		case c >= 'a' && c <= 'z':
-			lower++
-			kind = 2
-		default:
-			marks++
-		}
-		if kind != last {
-			changes++
-		}
-		last = kind
-		hexadecimal = hexadecimal && (c >= '0' && c <= '9' || c >= 'a' && c <= 'f')
+// judgeCrypt drops what has the form of a hash and is none: a row of one sign.
+func judgeCrypt(_ string, _ []byte, m *match) ruling {
+	distinct := map[byte]bool{}
+	for _, c := range m.secret {
+		distinct[c] = true
 	}
-	name := bytes.ToLower(m.whole[:max(0, bytes.Index(m.whole, m.secret))])
-	switch {
-	case bytes.Contains(name, []byte("public")), bytes.Contains(name, []byte("hash")), bytes.Contains(name, []byte("digest")), bytes.Contains(name, []byte("page")):
-		return ruling{drop: true}
-	case hexadecimal && len(s) >= 32:
-		return ruling{drop: digits < 6 || lower < 4 || !secretly(name)}
-	case len(s) == 36 && marks == 4 && s[8] == '-' && s[13] == '-' && upper == 0: // a UUID
-		return ruling{drop: digits < 6 || !bytes.Contains(name, []byte("secret"))}
-	}
-	return ruling{drop: upper < 2 || lower < 2 || digits < 2 || marks > 4 || 5*changes < 2*len(s)}
+	return ruling{drop: len(distinct) < 14 || counted(m.secret), sure: true}
 }
 
-// secretly tells whether a name says that its value is secret, and no digest or
-// identifier.
-func secretly(name []byte) bool {
-	for _, w := range [...]string{"secret", "passw", "private", "cryption"} {
-		if bytes.Contains(name, []byte(w)) {
-			return true
+// judgeBearer drops words behind "Bearer", and what other rules read.
+func judgeBearer(_ string, _ []byte, m *match) ruling {
+	if bytes.HasPrefix(m.secret, []byte("eyJ")) && bytes.Count(m.secret, []byte(".")) == 2 {
+		return ruling{drop: true} // or a specimen that the rule for those has dropped
+	}
+	return ruling{drop: !randomToken("token", m.secret)}
+}
+
+// judgeMnemonic drops rows of one word, which tests have, numbers of words that
+// no wallet has, and prose: words that the list of BIP 39 lacks.
+func judgeMnemonic(_ string, _ []byte, m *match) ruling {
+	words := bytes.Fields(m.secret)
+	distinct := map[string]bool{}
+	for _, w := range words {
+		if len(w) < 3 || len(w) > 8 {
+			return ruling{drop: true}
+		}
+		switch string(w) {
+		case "the", "and", "for", "are", "from", "your", "has", "have", "which", "not", "its", "was", "were", "been", "using", "words":
+			return ruling{drop: true}
+		}
+		distinct[string(w)] = true
+	}
+	return ruling{drop: len(words)%3 != 0 || len(distinct) < 10}
+}
+
+// judgeNKey checks the sum at the end of a seed of NATS
+// (https://github.com/nats-io/nkeys): CRC-16 of XMODEM over what is before it.
+func judgeNKey(_ string, _ []byte, m *match) ruling {
+	b, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(string(m.secret))
+	if err != nil || len(b) != 36 {
+		return ruling{drop: true}
+	}
+	var crc uint16
+	for _, c := range b[:34] {
+		crc ^= uint16(c) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
 		}
 	}
-	return false
+	if crc != binary.LittleEndian.Uint16(b[34:]) {
+		return ruling{drop: true}
+	}
+	return ruling{sure: true, note: sumRight}
+}
+
+// judgeStatement drops words in a statement of SQL.
+func judgeStatement(_ string, _ []byte, m *match) ruling {
+	s := m.secret
+	if len(s) == 41 && s[0] == '*' && hexadecimal(s[1:]) {
+		return ruling{}
+	}
+	return ruling{drop: !randomPassword(s) && !randomToken("password", s)}
 }

@@ -83,8 +83,16 @@ func judgeNamed(name string) (judge, bool) {
 		return judgeUUID, true
 	case "hash":
 		return judgeHash, true
-	case "assigned":
-		return judgeAssigned, true
+	case "crypt":
+		return judgeCrypt, true
+	case "bearer":
+		return judgeBearer, true
+	case "statement":
+		return judgeStatement, true
+	case "nkey":
+		return judgeNKey, true
+	case "mnemonic":
+		return judgeMnemonic, true
 	}
 	return nil, false
 }
@@ -174,7 +182,8 @@ func judgeMixed(_ string, _ []byte, m *match) ruling {
 // judgeJWT reads a token's header and claims (RFC 7519) and drops what is none,
 // and the specimens of the specification and of jwt.io.
 func judgeJWT(_ string, _ []byte, m *match) ruling {
-	parts := bytes.Split(m.secret, []byte("."))
+	whole := bytes.Join(bytes.Fields(m.secret), nil) // it may be broken over lines
+	parts := bytes.Split(whole, []byte("."))
 	if len(parts) != 3 {
 		return ruling{drop: true}
 	}
@@ -186,8 +195,13 @@ func judgeJWT(_ string, _ []byte, m *match) ruling {
 		return ruling{drop: true}
 	}
 	name, _ := claims["name"].(string)
-	if iss, _ := claims["iss"].(string); iss == "joe" || name == "John Doe" || claims["sub"] == "1234567890" || len(claims) == 0 {
+	if name == "John Doe" || claims["sub"] == "1234567890" || len(claims) == 0 {
 		return ruling{drop: true}
+	}
+	for _, signature := range [...]string{"dBjftJeZ4CVP", "cC4hiUPoj9Ee", "DtEhU3ljbEg8"} { // RFC 7515, appendix A
+		if bytes.HasPrefix(parts[2], []byte(signature)) {
+			return ruling{drop: true}
+		}
 	}
 	if header.Alg == "none" {
 		return ruling{severity: bulwark.SeverityLow, note: "not signed"}
@@ -227,7 +241,7 @@ func judgeUserinfo(_ string, _ []byte, m *match) ruling {
 		user = after
 	}
 	user, _, _ = bytes.Cut(user, []byte(":"))
-	if weakWord(m.secret) || bytes.EqualFold(user, m.secret) || m.secret[0] == '$' {
+	if weakWord(m.secret) || bytes.EqualFold(user, m.secret) || m.secret[0] == '$' || bytes.Contains(bytes.ToLower(m.secret), []byte("password")) {
 		return ruling{drop: true}
 	}
 	return ruling{}
@@ -364,6 +378,8 @@ func published(low string) bool {
 		"eby8vdm02xnocqflquwjpllmetlcdxj1ouzft", // Azure's storage emulator
 		"c2y6yddjf5",                            // Azure's Cosmos DB emulator
 		"t00000000",                             // Slack's web hooks
+		"jbswy3dpehpk3px",                       // seed in the documentation of one-time passwords
+		"gezdgnbvgy3tqojq",                      // 1234567890 in base32, of RFC 6238
 		"ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80", // accounts of Hardhat, Anvil and Ganache
 		"59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
 		"5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",

@@ -25,6 +25,10 @@ func finderNamed(name string) (finder, bool) {
 		return findPuTTY, true
 	case "keystore":
 		return findNothing, true
+	case "assigned":
+		return findAssigned, true
+	case "userinfo":
+		return findUserinfo, true
 	}
 	return nil, false
 }

@@ -62,12 +62,12 @@ type rule struct {
 	Find     string   `yaml:"find"`     // name of a finder, in place of Regex
 	Back     int      `yaml:"back"`     // bytes before a keyword that a match may need
 	Ahead    int      `yaml:"ahead"`    // bytes after it that a match may need
-	Weak     bool     `yaml:"weak"`     // the secret has no form of its own, so it is not looked for in installed code
+	Weak     bool     `yaml:"weak"`     // the secret has no form of its own, so that in installed code it is suppressed
 
 	Generic bool     `yaml:"generic"` // any other rule that takes the same bytes knows more
 	Whole   bool     `yaml:"whole"`   // look at the whole file, which Files must name; no keywords
 	Near    []string `yaml:"near"`    // one of them stands within Ahead bytes of a keyword; a cheap look before the expression
-	Public  bool     `yaml:"public"`  // programs are published with such secrets in them, so installed code may hold them
+	Public  bool     `yaml:"public"`  // programs are published with such secrets in them, so that in those that are installed it is suppressed
 
 	True  []example `yaml:"true"`
 	False []example `yaml:"false"`

@@ -16,6 +16,7 @@ const (
 	workShare  = 8       // bytes of windows for each byte of text …
 	workBase   = 4 << 20 // … and this many at least: a text made to hit every rule everywhere ends here
 	maxGrown   = 16 << 10
+	finderWork = 48       // bytes that a finder looks at beyond those it says are done
 	maxWindow  = 64 << 10 // between two looks at the clock
 )
 
@@ -30,6 +31,7 @@ type match struct {
 	whole      []byte // all that the expression took
 	severity   bulwark.Severity
 	note       string
+	brought    bool // by a package, for all the world to read
 }
 
 // detail shows what was seen: the part that is the same for everybody, and the
@@ -123,7 +125,7 @@ func (c *Check) pass(stop func() error, s *scratch, f *filter, path string, data
 					return found, err
 				}
 				ms, end := r.finder(r, path, data, at)
-				s.work += end - at
+				s.work += end - at + finderWork
 				s.skip = end
 				for _, m := range ms {
 					found = c.judge(found, path, data, m)
@@ -226,9 +228,10 @@ func (c *Check) judge(found []match, path string, data []byte, m match) []match 
 	if !r.own && (c.allowed(c.allow, path, data, &m) || c.allowed(r.allow, path, data, &m)) {
 		return found
 	}
-	if !r.own && r.leads == nil && installed(path) || r.Weak && installed(path) {
+	if !r.own && r.leads == nil && installed(path) {
 		return found
 	}
+	m.brought = (r.Weak || r.Public && sourceCode(path)) && installed(path)
 	sure := false
 	if r.judge != nil {
 		v := r.judge(path, data, &m)
@@ -242,9 +245,6 @@ func (c *Check) judge(found []match, path string, data []byte, m match) []match 
 		m.note = v.note
 	}
 	if !sure && dummy(m.secret) {
-		return found
-	}
-	if r.Public && installed(path) && sourceCode(path) {
 		return found
 	}
 	return append(found, m)

@@ -176,6 +176,9 @@ func report(found []match, subject string, data []byte, lines bool, first int) [
 				Fix:      m.rule.Fix,
 			})
 			at = len(out) - 1
+			if m.brought { // as are all others of this rule in this file
+				out[at].Status = bulwark.Status{State: bulwark.StateSuppressed, By: "secret/package", Reason: "part of a package, which anybody can read"}
+			}
 		}
 		out[at].Severity = max(out[at].Severity, m.severity)
 		out[at].Evidence = append(out[at].Evidence, e)

@@ -16,14 +16,15 @@ import (
 )
 
 // TestUnseen scans the files that testdata/unseen.txt lists: drawn from packages
-// of registries in three rounds, each after the rules were written, and read by a
+// of registries in rounds, each after the rules were written, and read by a
 // person. What the first look at a round missed made the rules better, so the
-// list now guards what was reached; a claim about unseen files needs a new round.
+// list now guards what was reached; the figures of each first look stand in it,
+// and a claim about unseen files needs a new round.
 // test/system/unseen fetches the files again into the directory that
 // BULWARK_UNSEEN names, each under its digest.
 //
 // A wanted finding is "rule:line". One with a "-" before it is a secret that no
-// rule finds, one with a "!" a finding that is none. At most a tenth of the
+// rule finds, one with a "!" a finding that is none. At most a twentieth of the
 // secrets may be missed, and one file in a hundred may have a false finding.
 func TestUnseen(t *testing.T) {
 	dir := os.Getenv("BULWARK_UNSEEN")
@@ -89,7 +90,7 @@ func TestUnseen(t *testing.T) {
 		}
 	}
 	t.Logf("%d files, %d secrets, %d missed, %d files with a false finding", files, secrets, missed, falseFiles)
-	if files < 300 || 10*missed > secrets || 100*falseFiles > files {
+	if files < 300 || 20*missed > secrets || 100*falseFiles > files {
 		t.Errorf("%d files, %d of %d secrets missed, %d files with a false finding", files, missed, secrets, falseFiles)
 	}
 }

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package secret
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+)
+
+const (
+	maxName  = 64  // bytes of a name before and after the keyword in it; a longer run is data
+	maxGap   = 72  // bytes between a name and its value: operators, types, calls
+	maxValue = 400 // bytes of a value; keys that are longer have forms of their own
+)
+
+// findAssigned finds a value that nobody wrote by hand behind a name that says
+// that it is secret, in whatever language: name = value, "name": "value",
+// name("value"), <name>value</name>, --name value. It knows no service and goes
+// by chance alone, see randomToken and randomPassword.
+func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
+	from, to := at, at
+	for from > 0 && at-from < maxName && nameByte(data[from-1]) {
+		from--
+	}
+	for to < len(data) && to-at < maxName && nameByte(data[to]) {
+		to++
+	}
+	if at-from == maxName || to-at == maxName {
+		return nil, at + 1
+	}
+	option := data[from] == '-'
+	start, end, quoted := assignedValue(data, to, option)
+	if start < 0 {
+		return nil, at + 1
+	}
+	value := data[start:end]
+	if quoted { // "Bearer abc" is one of its words
+		if n := bytes.LastIndexByte(value, ' '); n >= 0 && n <= 8 {
+			start += n + 1
+			value = value[n+1:]
+		}
+	}
+	name := strings.ToLower(string(data[from:to]))
+	// In a program, what is not quoted is a name, but for the fields of an address.
+	field := from > 0 && in(data[from-1], "&?")
+	code := !quoted && sourceCode(path) && !field
+	switch {
+	case len(value) < 7 || code && bytes.IndexByte(value, '.') >= 0:
+		return nil, at + 1
+	case !secretive(name):
+		return nil, at + 1
+	case strings.Contains(name, "pass") || strings.Contains(name, "pwd"):
+		if path == "" { // an environment, where the name counts, see package image
+			return nil, at + 1
+		}
+		if !randomToken(name, value) && (code || !randomPassword(value)) {
+			return nil, at + 1
+		}
+	case !randomToken(name, value) && !(field && len(value) >= 10 && randomPassword(value)):
+		return nil, at + 1
+	case plainKey(name) && (len(value) < 22 || strings.Contains(name, "consumer") || bytes.Contains(bytes.ToLower(data[end:min(len(data), end+64)]), []byte("secret"))):
+		return nil, at + 1 // of a key and a secret, the key is the name
+	}
+	// What looks further at the same bytes, as at a key in base64, is not kept
+	// from them: hence no more than the place is said to be done.
+	return []match{{rule: r, start: start, end: end, secret: value, whole: data[from:end], severity: r.Severity}}, at + 1
+}
+
+// plainKey tells whether a name is that of any key: of a cipher, or of a table.
+func plainKey(name string) bool {
+	return strings.HasSuffix(name, "key") && !strings.Contains(name, "api") && !strings.Contains(name, "secret") && !strings.Contains(name, "priv")
+}
+
+func nameByte(b byte) bool { return wordByte(b) || b == '-' || b == '.' || b == '$' }
+
+// assignedValue gives the value that is assigned to the name that ends at i, and
+// whether it was in quotes; -1 when there is none. After an option of a command
+// a space is enough.
+func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool) {
+	op, lines, calls := option, 0, 0
+	var last byte // the last operator
+	for limit := min(len(data), i+maxGap); i < limit; {
+		c := data[i]
+		switch {
+		case c == ' ' || c == '\t' || c == '\\' || c == '\r' || c == ']':
+			i++
+		case c == '\n':
+			if lines++; !op || option || lines > 1 {
+				return -1, -1, false
+			}
+			i++
+		case c == '|' && !op && (i+1 == limit || data[i+1] != '|'): // a table
+			return -1, -1, false
+		case c == '<' && i+1 < limit && data[i+1] == '(': // of a shell: what a command prints
+			i++
+		case c == '[' && i+1 < limit && data[i+1] == ']': // of Go: a type
+			i += 2
+		case in(c, "=:>|?,(&!"):
+			op, last = true, c
+			i++
+		case c == '"' || c == '\'' || c == '`':
+			i++
+			if !op {
+				continue // closes the name
+			}
+			n := bytes.IndexAny(data[i:min(len(data), i+maxValue)], string([]byte{c, '\\', '\n', '\r'}))
+			if n < 0 {
+				return -1, -1, false
+			}
+			return i, i + n, true
+		default:
+			if !op || !wordByte(c) && !in(c, "+/-~!@#%^*") {
+				return -1, -1, false
+			}
+			j := i
+			for j < limit && (wordByte(data[j]) || data[j] == '.') {
+				j++
+			}
+			next := j
+			for next < limit && data[next] == ' ' {
+				next++
+			}
+			switch {
+			case j == limit || next == limit:
+			case j > i && data[j] == '(':
+				if calls++; calls > 2 {
+					return -1, -1, false
+				}
+				i = j + 1
+				continue
+			case j > i && j-i <= 3 && (data[j] == '"' || data[j] == '\''): // b"…"
+				i = j
+				continue
+			case (last == ':' || last == '&') && data[next] == '=' && next > j: // the name's type
+				i = next
+				continue
+			case last == ',' && data[next] == ':' && next > j: // a second name: a, err := …
+				i = next
+				continue
+			case next > j && j-i <= 4 && (string(data[i:j]) == "new" || string(data[i:j]) == "or" || string(data[i:j]) == "echo"):
+				i = next
+				continue
+			}
+			for j = i; j < len(data) && j-i < maxValue && data[j] > ' ' && data[j] < 0x7F && !in(data[j], "\"'`,;<>(){}[]&|\\$"); {
+				j++
+			}
+			if j < len(data) && in(data[j], "({[$") {
+				return -1, -1, false // a call, a template
+			}
+			return i, j, false
+		}
+	}
+	return -1, -1, false
+}
+
+// secretive tells whether a name, in lower case, is that of the secret itself:
+// not of what is published, counted or looked up, nor of its place or kind.
+func secretive(name string) bool {
+	for _, w := range [...]string{"public", "publish", "pubkey", "pub_key", "sitekey", "site_key", "digest", "fingerprint", "checksum", "integrity", "address", "contract", "page", "next", "contin", "cursor", "sync", "resum", "idempot", "tokeniz", "keyid", "key_id", "key-id", "class"} {
+		if strings.Contains(name, w) {
+			return false
+		}
+	}
+	if strings.Contains(name, "hash") && !strings.Contains(name, "pass") && name != "hash_base64" && name != "hash_hex" {
+		return false
+	}
+	name = strings.TrimRight(name, "_-.")
+	for _, w := range [...]string{"id", "ids", "type", "name", "url", "uri", "path", "file", "dir", "endpoint", "expires", "expiry", "length", "size", "index", "count", "field", "header", "regex", "pattern", "label", "prefix", "version", "arn", "hint", "title", "description", "ref", "policy", "algorithm", "format"} {
+		if strings.HasSuffix(name, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// A shape counts what a text is made of.
+type shape struct {
+	upper, lower, digits, marks int
+	changes                     int // between those four
+}
+
+func shapeOf(s []byte) (sh shape) {
+	last := -1
+	for _, c := range s {
+		kind := 3
+		switch {
+		case c >= '0' && c <= '9':
+			sh.digits++
+			kind = 0
+		case c >= 'A' && c <= 'Z':
+			sh.upper++
+			kind = 1
+		case c >= 'a' && c <= 'z':
+			sh.lower++
+			kind = 2
+		default:
+			sh.marks++
+		}
+		if last >= 0 && kind != last {
+			sh.changes++
+		}
+		last = kind
+	}
+	return sh
+}
+
+// randomToken tells whether s was drawn: hexadecimal digits, a UUID, or letters
+// and digits that change all the time and make no words. name is what it is
+// assigned to, in lower case.
+func randomToken(name string, s []byte) bool {
+	s = bytes.TrimRight(s, "=")
+	n := len(s)
+	if n < 16 || counted(s) || known(s) {
+		return false
+	}
+	for _, c := range s {
+		if !wordByte(c) && !in(c, "+/-.~!@#%^&*?:=;,()$") {
+			return false
+		}
+	}
+	sh := shapeOf(s)
+	letters := sh.upper + sh.lower
+	switch {
+	case hexadecimal(s):
+		return n >= 20 && 5*sh.digits >= n && letters >= 3
+	case n == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-':
+		return sh.digits >= 6 && sh.marks == 4
+	case sh.upper == n-sh.digits && base32Only(s):
+		return sh.digits >= 2 && (strings.Contains(name, "secret") || strings.Contains(name, "otp") || strings.Contains(name, "seed"))
+	case sh.upper > 1 && sh.lower > 1 && sh.digits > 2 && sh.marks <= 4 && 2*sh.changes >= n:
+		return true // no words are written like that
+	case wordy(s):
+		return false
+	case sh.marks > 4 && 4*sh.marks > n:
+		// Keys of web frameworks hold as many signs as letters.
+		return n >= 40 && sh.digits >= 3 && sh.lower >= 6 && 2*sh.changes >= n
+	case sh.upper > 0 && sh.lower > 0 && sh.digits > 0:
+		return 5*sh.changes >= 2*n
+	case sh.upper > 2 && sh.lower > 2:
+		return n >= 20 && 2*sh.changes >= n
+	}
+	// Keys that somebody struck blindly change less than those that were drawn.
+	return sh.digits >= 3 && letters >= 4 && sh.marks <= 2 && (10*sh.changes >= 3*n || n >= 24 && 10*sh.changes >= 2*n)
+}
+
+// known tells whether s begins as what other rules look into, or as what is
+// public: keys of SSH, certificates, signed tokens, addresses of Ethereum.
+func known(s []byte) bool {
+	for _, w := range [...]string{"AAAA", "MII", "LS0t", "ssh-", "xpub", "tpub", "pk_", "sha256-", "sha512-", "sha256:", "urn:"} {
+		if bytes.HasPrefix(s, []byte(w)) {
+			return true
+		}
+	}
+	return bytes.HasPrefix(s, []byte("eyJ")) && bytes.Count(s, []byte(".")) >= 2 || bytes.HasPrefix(s, []byte("0x")) && len(s) == 42
+}
+
+// randomPassword tells whether s is a password that was drawn, not a word with a
+// number behind it nor one in which numbers stand for letters.
+func randomPassword(s []byte) bool {
+	n := len(s)
+	if n < 7 || n > 64 || counted(s) || weakWord(s) {
+		return false
+	}
+	for _, c := range s {
+		if c <= ' ' || c >= 0x7F || in(c, "\"'`<>(){}[]\\|$,;") {
+			return false
+		}
+	}
+	if in(s[0], "/.@&~:%") || bytes.Contains(s, []byte("://")) || bytes.Contains(s, []byte("...")) || bytes.Contains(s, []byte("***")) {
+		return false
+	}
+	sh := shapeOf(s)
+	if sh.digits == 0 || sh.upper+sh.lower < 3 || 5*sh.changes < 2*n || 2*sh.marks > n {
+		return false
+	}
+	plain := []byte(strings.ToLower(string(s)))
+	for i, c := range plain {
+		if j := strings.IndexByte("0134578@$!", c); j >= 0 {
+			plain[i] = "oleastbasi"[j]
+		}
+	}
+	if wordy(plain) || wordy(s) {
+		return false
+	}
+	for _, w := range [...]string{"pass", "pwd", "word", "secr", "test", "adm", "user", "root", "demo", "hello", "welc", "qwer", "abc", "letme", "chang", "login", "guest", "temp", "token", "super", "defau", "examp", "foo", "bar", "baz", "key"} {
+		if bytes.Contains(plain, []byte(w)) {
+			return false
+		}
+	}
+	kinds := 0
+	for _, k := range [...]int{sh.upper, sh.lower, sh.digits, sh.marks} {
+		if k > 0 {
+			kinds++
+		}
+	}
+	return kinds >= 3 || n >= 10 && sh.digits >= 2
+}
+
+// counted tells whether the digits or the letters of s are in the order of the
+// keys or of the alphabet.
+func counted(s []byte) bool {
+	if steady(s) {
+		return true
+	}
+	var digits, letters []byte
+	for _, c := range s {
+		if c >= '0' && c <= '9' {
+			digits = append(digits, c)
+		} else if c |= foldBit; c >= 'a' && c <= 'z' {
+			letters = append(letters, c)
+		}
+	}
+	for _, w := range [...]string{"12345", "54321", "11111"} {
+		if bytes.Contains(digits, []byte(w)) {
+			return true
+		}
+	}
+	for _, w := range [...]string{"abcdef", "qwerty", "asdfgh", "fedcba", "xyzxyz", "aaaaa", "xxxx"} {
+		if bytes.Contains(letters, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// steady tells whether s is bytes in hexadecimal, one as far from the next as all
+// others: 00010203, fffcf9f6, 5a5a5a5a.
+func steady(s []byte) bool {
+	b := make([]byte, len(s)/2)
+	if _, err := hex.Decode(b, s[:len(s)&^1]); err != nil || len(b) < 4 {
+		return false
+	}
+	for i := 2; i < len(b); i++ {
+		if b[i]-b[i-1] != b[1]-b[0] {
+			return false
+		}
+	}
+	return true
+}
+
+func hexadecimal(s []byte) bool {
+	upper, lower := false, false
+	for _, c := range s {
+		switch {
+		case c >= '0' && c <= '9':
+		case c >= 'a' && c <= 'f':
+			lower = true
+		case c >= 'A' && c <= 'F':
+			upper = true
+		default:
+			return false
+		}
+	}
+	return !upper || !lower
+}
+
+func base32Only(s []byte) bool {
+	for _, c := range s {
+		if (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}
+
+// wordy tells whether the letters of s follow each other as in words: nine in
+// ten of the pairs in English, one in three of those that were drawn.
+func wordy(s []byte) bool {
+	pairs, common := 0, 0
+	for i := 1; i < len(s); i++ {
+		a, b := s[i-1]|foldBit, s[i]|foldBit
+		if a < 'a' || a > 'z' || b < 'a' || b > 'z' {
+			continue
+		}
+		pairs++
+		if strings.IndexByte(followers(a), b) >= 0 {
+			common++
+		}
+	}
+	return pairs >= 4 && 20*common >= 13*pairs
+}
+
+// followers gives the letters that often follow a in words.
+func followers(a byte) string {
+	switch a {
+	case 'a':
+		return "bcdgilmnprstuvy"
+	case 'b':
+		return "aeiloruy"
+	case 'c':
+		return "aehikloprt"
+	case 'd':
+		return "adeiorsu"
+	case 'e':
+		return "acdelmnprstvxy"
+	case 'f':
+		return "aefiloru"
+	case 'g':
+		return "aehilors"
+	case 'h':
+		return "aeiort"
+	case 'i':
+		return "acdefglmnorstv"
+	case 'j':
+		return "aeou"
+	case 'k':
+		return "einsy"
+	case 'l':
+		return "adefilopsty"
+	case 'm':
+		return "abeimopsu"
+	case 'n':
+		return "acdegiknostuv"
+	case 'o':
+		return "bcdfklmnoprstuvw"
+	case 'p':
+		return "aehiloprstu"
+	case 'q':
+		return "u"
+	case 'r':
+		return "acdegiklmnostuvy"
+	case 's':
+		return "acehikmopstuw"
+	case 't':
+		return "aehiorstuwy"
+	case 'u':
+		return "bcdeglmnprst"
+	case 'v':
+		return "aeio"
+	case 'w':
+		return "aehiors"
+	case 'x':
+		return "aeipt"
+	case 'y':
+		return "eopst"
+	}
+	return "aeio"
+}

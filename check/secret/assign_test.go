@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package secret
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bulwark-sec/bulwark"
+)
+
+// The value is found behind the assignments of many languages, and nothing is
+// taken for one that is a call, a template or another name.
+func TestAssignedValue(t *testing.T) {
+	for text, want := range map[string]string{
+		`NAME=abc`:                       "abc",
+		`NAME: abc # why`:                "abc",
+		`"NAME": "abc def",`:             "abc def",
+		`"NAME" : 'abc'`:                 "abc",
+		`\"NAME\": \"abc\"`:              "abc",
+		`NAME => 'abc'`:                  "abc",
+		`NAME := "abc"`:                  "abc",
+		`NAME: &str = "abc";`:            "abc",
+		`NAME: string = 'abc'`:           "abc",
+		`NAME = b"abc"`:                  "abc",
+		`NAME = Buffer.from('abc', 'x')`: "abc",
+		`NAME = new Key('abc')`:          "abc",
+		`NAME || 'abc'`:                  "abc",
+		`NAME', 'abc')`:                  "abc",
+		`NAME'] = 'abc'`:                 "abc",
+		`NAME("abc")`:                    "abc",
+		`<NAME>abc</NAME>`:               "abc",
+		`?NAME=abc&b=c`:                  "abc",
+		"NAME =\n  'abc'":                "abc",
+		`NAME abc`:                       "",
+		`NAME = f(g(h("abc")))`:          "",
+		`NAME = ${ABC}`:                  "",
+		`NAME = {`:                       "",
+		`NAME: `:                         "",
+		"NAME:\n\n\nabc":                 "",
+		"NAME = \"abc\ndef\"":            "abc",
+		`NAME = "` + strings.Repeat("a", maxValue+1) + `"`: "",
+	} {
+		i := strings.Index(text, "NAME") + len("NAME")
+		start, end, _ := assignedValue([]byte(text), i, false)
+		got := ""
+		if start >= 0 {
+			got = text[start:end]
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if start, end, _ := assignedValue([]byte("--NAME abc d"), len("--NAME"), true); start != 7 || end != 10 {
+		t.Errorf("an option's value is at %d to %d", start, end)
+	}
+}
+
+// What a person writes is no random value, and what was drawn is one.
+func TestRandom(t *testing.T) {
+	for text, want := range map[string]bool{
+		"kBu¦cdYVftjmuLoAoj4r7DCWVcIDl6":              true,
+		"9b5¦3d76d6333dddbb593705e65610":              true,
+		"cc0¦3a98d-838f-897f-ce16-7f73ad561a92":       true,
+		"k3v¦9x2m7q4z8w1t6r5p0":                       true,
+		"aKd¦JqWzXvBnMcTyGhRpLs":                      true,
+		"@x!¦3$kq9&*m(2)z_7v+w8=p#4^d%r5-t6n1j0bh~xc": true,
+		"myApplicationSecretToken2":                   false,
+		"test-secret-number-12":                       false,
+		"abcdefabcdefabcdefabcdef":                    false,
+		"a1b2c3d4e5f6a7b8c9d0":                        false,
+		"getAccessTokenFromRequest":                   false,
+		"aaaaaaaaaaaaaaaaaaaaaaaa":                    false,
+		"00000000000000000000000001":                  false,
+		"fffcf9f6f3f0edeae7e4e1dedbd8d5d2":            false,
+		"short1A":                                     false,
+		"SOME_ENVIRONMENT_VARIABLE_1":                 false,
+	} {
+		if got := randomToken("secret", []byte(plain(text))); got != want {
+			t.Errorf("token %q: %v", text, got)
+		}
+	}
+	for text, want := range map[string]bool{
+		"Xq7¦2hHd81kPz": true,
+		"z9#¦Kq2!vT":    true,
+		"P@ssw0rd!2":    false,
+		"Adm1n!strat0r": false,
+		"hunter2hunter": false,
+		"Test1234!":     false,
+		"S3cr3tV4lu3":   false,
+		"12345678":      false,
+		"password1":     false,
+		"C0ff33Sh0p":    false,
+	} {
+		if got := randomPassword([]byte(plain(text))); got != want {
+			t.Errorf("password %q: %v", text, got)
+		}
+	}
+}
+
+// What is told by chance alone is not open in code that a package brought, and
+// yet it is there to see.
+func TestBroughtByPackages(t *testing.T) {
+	c := newCheck(t)
+	text := []byte(plain("API_TOKEN = 'Xq7¦2hHd81kPzW4nV9tB3mR6'\n"))
+	for path, want := range map[string]string{
+		"srv/app/settings.py":                    "assigned-secret medium 1",
+		"usr/lib/python3/dist-packages/x/api.py": "assigned-secret medium 1 suppressed",
+	} {
+		if d := cmp.Diff([]string{want}, brief(check(t, c, path, text))); d != "" {
+			t.Errorf("%s: %s", path, d)
+		}
+	}
+}
+
+// FuzzAssigned looks for texts in which a finder leaves the text or stands still.
+func FuzzAssigned(f *testing.F) {
+	f.Add([]byte(`secret = "abc" token: Bearer x`), 2)
+	f.Add([]byte(`https://a:b@c/`), 5)
+	f.Add([]byte(`token('`), 0)
+	r := &rule{ID: "a", Title: "a", Severity: bulwark.SeverityLow}
+	f.Fuzz(func(t *testing.T, data []byte, at int) {
+		if at < 0 || at+3 > len(data) {
+			return
+		}
+		for _, find := range []finder{findAssigned, findUserinfo} {
+			ms, end := find(r, "a.txt", data, at)
+			if end <= at {
+				t.Fatalf("it ends at %d, before %d", end, at)
+			}
+			for _, m := range ms {
+				if m.start < 0 || m.end > len(data) || m.start >= m.end || string(data[m.start:m.end]) != string(m.secret) {
+					t.Fatalf("a match from %d to %d of %d", m.start, m.end, len(data))
+				}
+			}
+		}
+	})
+}
