@@ -188,8 +188,12 @@ func (e *engine) start(ctx context.Context) error {
 	if e.jars != nil {
 		files, first.Jars = append(files, e.jars.file), e.jars.size
 	}
+	soft := int64(softMemory)
+	if e.plan.Licenses {
+		soft += licenseMemory
+	}
 	c, err := sandbox.Start(ctx, sandbox.Options{
-		Path: e.exec, Args: []string{ChildArg}, Lanes: e.lanes, Files: files, Soft: softMemory,
+		Path: e.exec, Args: []string{ChildArg}, Lanes: e.lanes, Files: files, Soft: soft,
 	})
 	if err != nil {
 		return err
@@ -220,8 +224,12 @@ func (e *engine) start(ctx context.Context) error {
 	return nil
 }
 
-// softMemory is where the child's garbage collector begins to work harder, bytes.
-const softMemory = 38 << 20
+// The child's garbage collector begins to work harder at softMemory, bytes; what
+// knows the texts of licences takes more, and would be marked again and again.
+const (
+	softMemory    = 38 << 20
+	licenseMemory = 24 << 20
+)
 
 // demux hands each answer to the lane it belongs to.
 func (s *session) demux() {

@@ -223,6 +223,31 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// Copies of a licence that differ in who holds the copyright and in where lines end
+// say the same; a line of the licence that begins like that of a holder stays.
+func TestCopies(t *testing.T) {
+	c := &license.Check{}
+	isc := "Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted, provided that the above\n" +
+		"copyright notice and this permission notice appear in all copies.\n\nTHE SOFTWARE IS PROVIDED \"AS IS\" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS " +
+		"SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL " +
+		"DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN " +
+		"CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.\n"
+	for text, line := range map[string]int{
+		"Copyright (c) 2014, A B <a@b.test>\n\n" + isc:                         3,
+		"ISC License\n\nCopyright 2019-2024 C\nCopyright (c) 2025 D\n\n" + isc: 1,
+		"\n\n\n" + strings.ReplaceAll(isc, " ", "\r\n"):                        4,
+		"/*\n * copyright: (c) 2020 E\n */\n" + isc:                            1,
+	} {
+		got, err := c.Check(t.Context(), bulwark.MemoryFile("LICENSE", 0o644, []byte(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 1 || got[0].Rule != "license/notice" || got[0].Evidence[0].Line != line {
+			t.Errorf("%.40q: %+v, want line %d", text, got, line)
+		}
+	}
+}
+
 func TestWants(t *testing.T) {
 	c := &license.Check{}
 	for path, want := range map[string]bool{

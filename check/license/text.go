@@ -5,6 +5,7 @@ package license
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -173,7 +174,83 @@ func identify(data []byte, parts ...part) ([]Text, error) {
 
 // A Check finds texts of licences in files that are named as such. The
 // zero Check is ready; it is safe for concurrent use.
-type Check struct{}
+type Check struct {
+	mu   sync.Mutex
+	read map[[sha256.Size]byte]reading // by plain text, see plain
+}
+
+// A reading is what one text says. The same few texts are in thousands of files.
+type reading struct {
+	licenses Expression
+	first    int // place of the worst
+	length   int // bytes that all take
+}
+
+// maxRead bounds the texts that a Check remembers.
+const maxRead = 4096
+
+// readText gives what a plain text says.
+func (c *Check) readText(text []byte) (reading, error) {
+	sum := sha256.Sum256(text)
+	c.mu.Lock()
+	r, ok := c.read[sum]
+	c.mu.Unlock()
+	if ok {
+		return r, nil
+	}
+	texts, err := recognise(text)
+	if err != nil {
+		return r, err
+	}
+	r.licenses, r.first, r.length = texted(texts, text)
+	if len(r.licenses.String()) > maxSaid {
+		r = reading{} // a collection of the licences of everything is nobody's licence
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.read == nil {
+		c.read = map[[sha256.Size]byte]reading{}
+	}
+	if len(c.read) < maxRead {
+		c.read[sum] = r
+	}
+	return r, nil
+}
+
+// maxShort is the size of the longest licence that is known by its words alone,
+// bytes: in longer ones who holds the copyright of the licence is part of it.
+const maxShort = 6 << 10
+
+// plain gives the words of a text, one space between them, and the places at which
+// its lines begin. Of short texts the lines that name who holds the copyright are
+// left out: what remains is the same in most copies of a licence.
+func plain(data []byte) (text []byte, begin []int) {
+	text = make([]byte, 0, len(data))
+	for line := range bytes.Lines(data) {
+		begin = append(begin, len(text))
+		if len(data) <= maxShort && holder(line) {
+			continue
+		}
+		for word := range bytes.FieldsSeq(line) {
+			if len(text) > 0 {
+				text = append(text, ' ')
+			}
+			text = append(text, word...)
+		}
+	}
+	return text, begin
+}
+
+// holder tells whether a line says who holds the copyright: "Copyright (c) 2024 …".
+func holder(line []byte) bool {
+	line = bytes.TrimLeft(line, " \t*#/;-")
+	word := "copyright"
+	if len(line) < len(word)+2 || !bytes.EqualFold(line[:len(word)], []byte(word)) {
+		return false
+	}
+	line = bytes.TrimLeft(line[len(word):], " \t:")
+	return len(line) > 0 && (line[0] >= '0' && line[0] <= '9' || line[0] == '(' || bytes.HasPrefix(line, []byte("©")) || bytes.HasPrefix(line, []byte("&copy;")))
+}
 
 // New gives a Check. It reads nothing before the first file.
 func New() (*Check, error) { return &Check{}, nil }
@@ -246,25 +323,26 @@ func (c *Check) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, 
 	if bytes.IndexByte(data, 0) >= 0 {
 		return nil, nil // not text
 	}
-	texts, err := recognise(data)
+	text, begin := plain(data)
+	r, err := c.readText(text)
 	if err != nil {
 		return nil, fmt.Errorf("licence text %q: %w", f.Path, err)
 	}
-	e, first, length := texted(texts, data)
-	if e.Zero() || length*100 < minCover*len(data) || len(e.String()) > maxSaid {
+	e, length := r.licenses, r.length
+	if e.Zero() || length*100 < minCover*len(text) {
 		return nil, nil
 	}
+	after, _ := slices.BinarySearch(begin, r.first+1) // the first line that begins behind the place
 	risk := e.Risk()
 	_, _, remedy := risk.words()
 	return []bulwark.Finding{{
 		ID: bulwark.FindingID(bulwark.ClassLicense, risk.rule(), f.Path), Class: bulwark.ClassLicense, Rule: risk.rule(), Severity: risk.Severity(),
 		Subject: f.Path, Fix: remedy,
-		Evidence: []bulwark.Evidence{{Location: bulwark.Location{Path: f.Path, Line: max(1, f.Line) + bytes.Count(data[:first], []byte{'\n'})}, Detail: said(e, risk, length, len(data))}},
+		Evidence: []bulwark.Evidence{{Location: bulwark.Location{Path: f.Path, Line: max(1, f.Line) + after - 1}, Detail: said(e, risk, length, len(text))}},
 	}}, nil
 }
 
-// maxSaid bounds the expression of one file, bytes: a collection of the licences
-// of everything is nobody's licence.
+// maxSaid bounds the expression of one file, bytes.
 const maxSaid = 400
 
 // texted joins the licences of one file, and gives the place of the worst and

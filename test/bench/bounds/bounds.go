@@ -26,6 +26,7 @@ const (
 	maxLookup      = 2000  // nanoseconds of processor time
 	maxOpening     = 10    // milliseconds
 	maxSecretsByGB = 3     // processor seconds for each GB of text
+	maxChecks      = 1.4   // processor time with every check, over that without any
 )
 
 // cold scans with nothing kept, next to the least work there is.
@@ -136,6 +137,31 @@ func (b *bench) tax(ctx context.Context) ([]row, error) {
 		note("scan with the sandbox", "%s", spread(s[0])),
 		note("scan without it", "%s", spread(s[1])),
 		gate(tax <= maxTax, "sandbox tax", fmt.Sprintf("%.3f", tax), fmt.Sprint("≤ ", maxTax)),
+	}, nil
+}
+
+// checks scans with every check there is, and without any.
+func (b *bench) checks(ctx context.Context) ([]row, error) {
+	with := func(flags ...string) run {
+		return func(ctx context.Context) (sample, error) {
+			s, _, err := b.fresh(ctx, b.layout(), flags...)
+			return s, err
+		}
+	}
+	s, err := turns(ctx, b.pairs,
+		with("--secrets", "off", "--malware", "off", "--no-config"),
+		with("--secrets", "on", "--malware", "on", "--benchmark", "cis-docker", "--licenses"),
+		with(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	cost := ratio(s[1], s[0])
+	return []row{
+		note("scan without checks", "%s", spread(s[0])),
+		note("scan with every check", "%s", spread(s[1])),
+		gate(cost <= maxChecks, "every check / none", fmt.Sprintf("%.2f", cost), fmt.Sprint("≤ ", maxChecks)),
+		note("checks of a scan without flags / none", "%.2f", ratio(s[2], s[0])),
 	}, nil
 }
 

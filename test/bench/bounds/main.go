@@ -83,6 +83,7 @@ func (b *bench) steps() []step {
 		{"warm", b.warm},
 		{"growth", b.growth},
 		{"tax", b.tax},
+		{"checks", b.checks},
 		{"index", b.index},
 		{"secrets", b.secrets},
 		{"peers", b.beside},
