@@ -3,16 +3,15 @@
 package dir
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/gitlog"
+	"github.com/bulwark-sec/bulwark/internal/mention"
 )
 
 // traceFile bounds a file of the work tree whose history is asked for, bytes, and
@@ -44,7 +43,7 @@ func trace(ctx context.Context, root, head string, asked []bulwark.Trace, limit 
 			b = content(work, a.Path, min(room, traceFile))
 			now[a.Path], room = b, room-int64(len(b))
 		}
-		if find := mention(b, &a); find != nil {
+		if find := mention.Of(b, a.Name, a.Version, a.Line); find != nil {
 			questions, of = append(questions, gitlog.Question{Path: a.Path, Find: find}), append(of, i)
 			out[i] = &bulwark.Change{} // not committed, until a commit is found
 		}
@@ -100,143 +99,4 @@ func content(work *os.Root, name string, max int64) []byte {
 		return nil
 	}
 	return b
-}
-
-// mention gives a test for what a asks for that the file passes as it is; nil when
-// there is none: a package whose version the file leaves to something else, say.
-func mention(now []byte, a *bulwark.Trace) func([]byte) (from, to int) {
-	if a.Name != "" && a.Version != "" {
-		if i := strings.LastIndexByte(a.Name, ':'); i >= 0 {
-			a.Name = a.Name[i+1:] // Maven's group has a line of its own
-		}
-	}
-	if a.Name != "" && a.Version != "" {
-		find := func(b []byte) (from, to int) { return names(b, []byte(a.Name), []byte(a.Version)) }
-		if _, to := find(now); to > 0 {
-			return find
-		}
-	}
-	line := lineOf(now, a.Line)
-	if len(bytes.TrimSpace(line)) < 4 { // a brace is nobody's
-		return nil
-	}
-	line = bytes.Clone(line)
-	return func(b []byte) (from, to int) { return hasLine(b, line) }
-}
-
-// lineOf gives a line, from 1, without its end.
-func lineOf(b []byte, n int) []byte {
-	if n <= 0 {
-		return nil
-	}
-	for line := range bytes.Lines(b) {
-		if n--; n == 0 {
-			return bytes.TrimRight(line, "\r\n")
-		}
-	}
-	return nil
-}
-
-// hasLine gives the first line of b that says the same.
-func hasLine(b, line []byte) (from, to int) {
-	for at := 0; ; {
-		i := bytes.Index(b[at:], line)
-		if i < 0 {
-			return 0, 0
-		}
-		i += at
-		end := i + len(line)
-		if (i == 0 || b[i-1] == '\n') && (end == len(b) || b[end] == '\n' || b[end] == '\r') {
-			return i, endOfLine(b, end)
-		}
-		at = i + 1
-	}
-}
-
-// reach is how many lines below a package's name its version may stand: lock files
-// write it on the same line or right below.
-const reach = 4
-
-// endOfLine gives where the line after the one at b[i] begins.
-func endOfLine(b []byte, i int) int {
-	if n := bytes.IndexByte(b[i:], '\n'); n >= 0 {
-		return i + n + 1
-	}
-	return len(b)
-}
-
-// names gives the lines of b that have a package's name and within reach its
-// version.
-func names(b, name, version []byte) (from, to int) {
-	for at := 0; ; {
-		i := bytes.Index(b[at:], name)
-		if i < 0 {
-			return 0, 0
-		}
-		i += at
-		at = i + 1
-		if !begins(b, i) || !ends(b, i+len(name)) {
-			continue
-		}
-		from, to := bytes.LastIndexByte(b[:i], '\n')+1, i+len(name)
-		for range reach {
-			to = endOfLine(b, to)
-			if isVersion(b[from:to], version) {
-				return from, to
-			}
-		}
-	}
-}
-
-func letter(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= 0x80
-}
-
-// begins tells whether a package's name can begin at b[i]: not in the middle of
-// another one. What follows "node_modules/" is a whole name.
-func begins(b []byte, i int) bool {
-	if i == 0 {
-		return true
-	}
-	switch c := b[i-1]; {
-	case letter(c), c == '-', c == '.', c == '@':
-		return false
-	case c == '/':
-		before := b[:i-1]
-		return bytes.HasSuffix(before, []byte("node_modules")) || len(before) > 0 && in(before[len(before)-1], " \t\n'\"")
-	}
-	return true
-}
-
-// ends tells whether a package's name can end before b[i].
-func ends(b []byte, i int) bool {
-	return i >= len(b) || !letter(b[i]) && b[i] != '-' && b[i] != '.' && !(b[i] == '/' && i+1 < len(b) && letter(b[i+1]) && !digit(b[i+1]))
-}
-
-func digit(c byte) bool { return c >= '0' && c <= '9' }
-
-func in(c byte, set string) bool { return strings.IndexByte(set, c) >= 0 }
-
-// isVersion tells whether text has the version, and not only one that it is a part
-// of.
-func isVersion(text, version []byte) bool {
-	for at := 0; ; {
-		i := bytes.Index(text[at:], version)
-		if i < 0 {
-			return false
-		}
-		i += at
-		at = i + 1
-		start, end := i, i+len(version)
-		if start > 0 && in(text[start-1], "vV") {
-			start--
-		}
-		if start > 0 && (letter(text[start-1]) || text[start-1] == '.') {
-			continue
-		}
-		if end < len(text) && (letter(text[end]) || in(text[end], ".-+") && end+1 < len(text) && letter(text[end+1])) {
-			continue
-		}
-		return true
-	}
 }
