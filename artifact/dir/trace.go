@@ -57,7 +57,13 @@ func trace(ctx context.Context, root, head string, asked []bulwark.Trace, limit 
 		return out, untraced(err), nil
 	}
 	defer g.close()
-	r, err := gitlog.Trace(ctx, g.shared, head, questions, gitlog.Bounds{Time: limit})
+	files, err := gitlog.Open(g.shared)
+	if err != nil {
+		clear(out)
+		return out, untraced(err), nil
+	}
+	defer files.Close()
+	r, err := gitlog.Trace(ctx, files, head, questions, gitlog.Bounds{Time: limit})
 	if ctx.Err() != nil {
 		return out, nil, ctx.Err()
 	}
