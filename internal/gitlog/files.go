@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Files are the files of git's folder that [Trace] reads. Who opens them reads
@@ -43,24 +44,41 @@ func Open(git *os.Root) (Files, error) {
 	}
 	for _, base := range names {
 		index, err := regular(git, base+".idx")
-		if err != nil {
-			continue // its objects are missing, and that is told where one is asked for
+		var data *os.File
+		if err == nil {
+			if data, err = regular(git, base+".pack"); err != nil {
+				index.Close()
+			}
 		}
-		data, err := regular(git, base+".pack")
-		if err != nil {
-			index.Close()
-			continue
+		switch {
+		case err == nil:
+			f.Packs = append(f.Packs, index, data)
+		case errors.Is(err, syscall.EMFILE):
+			f.leave(len(f.Packs) - spare)
+			return f, nil
 		}
-		f.Packs = append(f.Packs, index, data)
+		// The objects of a pack that is left out are missing, and that is told where one
+		// is asked for.
 	}
 	return f, nil
 }
 
-// Close closes what Open opened.
-func (f Files) Close() {
-	for _, p := range f.Packs {
+// spare is how many files are closed again when no more can be opened: whoever
+// reads the rest needs some. It is even, as packs have two.
+const spare = 48
+
+// leave closes all but the first n files of packs.
+func (f *Files) leave(n int) {
+	n = max(0, n)
+	for _, p := range f.Packs[n:] {
 		p.Close()
 	}
+	f.Packs = f.Packs[:n]
+}
+
+// Close closes what Open opened.
+func (f Files) Close() {
+	f.leave(0)
 	if f.Shallow != nil {
 		f.Shallow.Close()
 	}
