@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"time"
 )
 
 // A Tree is an opened artifact. Whatever it is, it is read as tar streams: an
@@ -17,10 +16,21 @@ type Tree struct {
 	Layers   []Blob   // oldest first
 	Gaps     []Gap    // known before anything is read
 	Close    func() error
-	// Trace asks the history of a repository; nil when there is none. The changes
-	// are in the order of asked, nil where nothing is known; gaps say why. It takes
-	// no longer than about limit.
-	Trace func(ctx context.Context, asked []Trace, limit time.Duration) ([]*Change, []Gap, error)
+	// Past opens the history of a work tree; nil when there is none. The caller
+	// closes it.
+	Past func() (*Past, error)
+}
+
+// A Past is where git keeps the history of a work tree: opened, and not read yet.
+type Past struct {
+	Head    string     // full name of the commit that the work tree stands on; "" before the first one
+	Packs   []*os.File // the index of a pack and the pack, in turn
+	Shallow *os.File   // where a shallow clone ends; nil in others
+	// Loose opens an object that has a file of its own, by its full name: without one
+	// it is fs.ErrNotExist. It is nil when Head is "".
+	Loose func(id string) (io.ReadCloser, error)
+	File  func(path string) (io.ReadCloser, error) // opens a file of the work tree
+	Close func()
 }
 
 // A Blob is one layer and the way to its bytes.

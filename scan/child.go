@@ -23,7 +23,7 @@ import (
 // hostile bytes. A main that uses this package hands it to [Child].
 const ChildArg = "__parse"
 
-// Files that a child inherits, in order: kept databases, the status page, rules,
+// Files that a child which reads layers inherits, in order: kept databases, the status page, rules,
 // one spill file for each lane, those that are read at random, then the table of
 // archives if there is one.
 const (
@@ -46,10 +46,6 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) int {
 	inherited, err := sandbox.Confine()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if len(inherited.Files) < fileSpill+len(inherited.Lanes) {
-		fmt.Fprintln(os.Stderr, "parse: wrong descriptors")
 		return 1
 	}
 	c := &child{inherited: inherited, out: newAnswers(out)}
@@ -100,7 +96,7 @@ func (a *answers) put(ans *answer) int {
 	if err := a.enc.Encode(ans); err != nil {
 		os.Exit(1)
 	}
-	if ans.Done != nil || ans.Hello != nil || ans.Hung != "" || ans.Ask != nil {
+	if ans.Done != nil || ans.Hello != nil || ans.Hung != "" || ans.Ask != nil || ans.Want != nil || ans.Traced != nil {
 		if a.w.Flush() != nil {
 			os.Exit(1)
 		}
@@ -137,6 +133,8 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 			if err := c.start(ctx, cmd.Start, &wg); err != nil {
 				return err
 			}
+		case cmd.Trace != nil && c.lanes == nil:
+			return c.trace(ctx, cmd.Trace, dec)
 		case cmd.Layer != nil && cmd.Layer.Lane >= 0 && cmd.Layer.Lane < len(c.lanes):
 			c.lanes[cmd.Layer.Lane].jobs <- cmd.Layer
 		case cmd.Told != nil && cmd.Told.Lane >= 0 && cmd.Told.Lane < len(c.lanes):
@@ -164,6 +162,9 @@ func (c *child) serve(ctx context.Context, in io.Reader) error {
 }
 
 func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) error {
+	if len(c.inherited.Files) < fileSpill+len(c.inherited.Lanes) {
+		return errors.New("parse: wrong descriptors")
+	}
 	off := int64(0)
 	for _, size := range s.Rules {
 		b := make([]byte, size)

@@ -4,10 +4,12 @@ package scan
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/sandbox"
 )
 
 // A Blame says for what a repository's history is asked who brought it.
@@ -29,7 +31,7 @@ const (
 
 // since finds the commits that brought packages and findings into a repository.
 func (s *Scanner) since(ctx context.Context, r *bulwark.Report, tree *bulwark.Tree) error {
-	if tree.Trace == nil || s.Blame == BlameNone {
+	if tree.Past == nil || s.Blame == BlameNone {
 		return nil
 	}
 	at := map[bulwark.Trace][]*bulwark.Location{}
@@ -83,23 +85,59 @@ func (s *Scanner) since(ctx context.Context, r *bulwark.Report, tree *bulwark.Tr
 	if s.Blame == BlameAll {
 		limit = blameAll
 	}
-	var changes []*bulwark.Change
-	var gaps []bulwark.Gap
-	err := safely(ctx, func(ctx context.Context) (err error) { // the history is the repository's, and nothing stands between
-		changes, gaps, err = tree.Trace(ctx, asked, limit)
-		return err
-	})
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+	told, gaps, err := s.trace(ctx, tree, asked, limit)
 	if err != nil {
-		changes, gaps = nil, []bulwark.Gap{{Kind: bulwark.GapUnreadable, Detail: "the history was not asked who brought what: " + err.Error()}}
+		return err
 	}
-	r.Inventory.Gaps = append(r.Inventory.Gaps, gaps...)
-	for i, c := range changes {
+	for _, g := range gaps {
+		if !slices.Contains(r.Inventory.Gaps, g) { // the layers may have told what the sandbox lacks
+			r.Inventory.Gaps = append(r.Inventory.Gaps, g)
+		}
+	}
+	for i, c := range told {
 		for _, l := range at[asked[i]] {
 			l.Since = c
 		}
 	}
 	return nil
+}
+
+// trace has the history asked: what it holds is the repository's, and may be hostile.
+// The error is ctx's; any other costs the answers and is a gap.
+func (s *Scanner) trace(ctx context.Context, tree *bulwark.Tree, asked []bulwark.Trace, limit time.Duration) ([]*bulwark.Change, []bulwark.Gap, error) {
+	var gaps []bulwark.Gap
+	gap := func(kind, detail string) { gaps = append(gaps, bulwark.Gap{Kind: kind, Detail: detail}) }
+	told, err := func() (t traced, err error) {
+		p, err := tree.Past()
+		if err != nil {
+			return t, err
+		}
+		defer p.Close()
+		if !sandbox.Supported {
+			gap(bulwark.GapSandbox, unsandboxed)
+		}
+		if s.InProcessUnsafe || !sandbox.Supported {
+			return traceHere(ctx, p, asked, limit)
+		}
+		there := tracing{past: p, asked: asked, exec: s.Exec, limit: limit, grace: traceGrace}
+		t, err = there.run(ctx)
+		for _, part := range there.missing {
+			gap(bulwark.GapSandbox, part)
+		}
+		return t, err
+	}()
+	switch {
+	case ctx.Err() != nil:
+		return nil, nil, ctx.Err()
+	case err != nil:
+		gap(bulwark.GapUnreadable, "the history was not asked who brought what: "+err.Error())
+		return nil, gaps, nil
+	}
+	if told.Shallow {
+		gap(bulwark.GapSkipped, "the clone is shallow: what is older than it was brought by a commit that is not here; run git fetch --unshallow")
+	}
+	if told.Cut != "" {
+		gap(bulwark.GapLimit, "not every commit that brought something was found: "+told.Cut)
+	}
+	return told.changes, gaps, nil
 }

@@ -4,9 +4,9 @@ package scan
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bulwark-sec/bulwark"
 )
@@ -14,13 +14,18 @@ import (
 // A fault of what reads the history costs its answers and is told; the report
 // stands. Who interrupts the scan is obeyed.
 func TestSinceFault(t *testing.T) {
-	tree := &bulwark.Tree{Trace: func(context.Context, []bulwark.Trace, time.Duration) ([]*bulwark.Change, []bulwark.Gap, error) {
-		panic("an object that nobody thought of")
+	tree := &bulwark.Tree{Past: func() (*bulwark.Past, error) {
+		return &bulwark.Past{
+			Head:  strings.Repeat("a", 40),
+			File:  func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("some line\n")), nil },
+			Loose: func(string) (io.ReadCloser, error) { panic("an object that nobody thought of") },
+			Close: func() {},
+		}, nil
 	}}
 	report := func() *bulwark.Report {
 		return &bulwark.Report{Findings: []bulwark.Finding{{Evidence: []bulwark.Evidence{{Location: bulwark.Location{Path: "a.yaml", Line: 1}}}}}}
 	}
-	s := &Scanner{Blame: BlameFindings}
+	s := &Scanner{Blame: BlameFindings, InProcessUnsafe: true}
 	r := report()
 	if err := s.since(t.Context(), r, tree); err != nil {
 		t.Fatal(err)

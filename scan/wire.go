@@ -3,6 +3,8 @@
 package scan
 
 import (
+	"time"
+
 	"github.com/bulwark-sec/bulwark"
 )
 
@@ -13,6 +15,8 @@ type command struct {
 	Layer *layerCommand `json:"layer,omitempty"`
 	Merge *mergeCommand `json:"merge,omitempty"`
 	Told  *toldCommand  `json:"told,omitempty"`
+	Trace *traceCommand `json:"trace,omitempty"`
+	Given *givenCommand `json:"given,omitempty"`
 }
 
 // startCommand is the first command.
@@ -41,6 +45,22 @@ type toldCommand struct {
 	Lane int `json:"lane"`
 }
 
+// traceCommand is the only command of a child that asks a work tree's past. It was
+// handed the packs, each after its index, then the file that says where a shallow
+// clone ends if it is one.
+type traceCommand struct {
+	Head    string          `json:"head"`
+	Asked   []bulwark.Trace `json:"asked"`
+	Shallow bool            `json:"shallow,omitempty"`
+	Limit   time.Duration   `json:"limit"` // nanoseconds
+}
+
+// givenCommand answers a want: the file comes on the lane, or not.
+type givenCommand struct {
+	None bool   `json:"none,omitempty"` // there is no such file
+	Err  string `json:"err,omitempty"`  // it cannot be opened
+}
+
 // mergeCommand asks for the packages of a merged state of package databases.
 type mergeCommand struct {
 	Files []keptFile `json:"files"`
@@ -65,7 +85,7 @@ type keptLink struct {
 // An answer comes from the child, one JSON line each, and is as hostile as what
 // it was made from. Exactly one member beside Lane is set.
 type answer struct {
-	Lane      int               `json:"lane"` // -1 for answers to Start and Merge
+	Lane      int               `json:"lane"` // -1 for answers to Start, Merge and Trace
 	Hello     *hello            `json:"hello,omitempty"`
 	Package   *bulwark.Package  `json:"package,omitempty"`
 	Program   *bulwark.Program  `json:"program,omitempty"`
@@ -82,6 +102,9 @@ type answer struct {
 	OS        *bulwark.OS       `json:"os,omitempty"`
 	Function  *bulwark.Function `json:"function,omitempty"`
 	Owners    map[string]string `json:"ownerOf,omitempty"`
+	Want      *want             `json:"want,omitempty"`
+	Change    *changeAnswer     `json:"change,omitempty"`
+	Traced    *tracedAnswer     `json:"traced,omitempty"` // ends the answers to Trace
 	Done      *done             `json:"done,omitempty"`
 	Hung      string            `json:"hung,omitempty"` // the file whose parser did not return; the child ends
 
@@ -91,6 +114,26 @@ type answer struct {
 // hello says that the child is confined and ready.
 type hello struct {
 	Missing []string `json:"missing,omitempty"`
+}
+
+// want asks for a file that was not handed over: a loose object of git, or a file of
+// the work tree.
+type want struct {
+	Object string `json:"object,omitempty"` // full name
+	File   int    `json:"file,omitempty"`   // number of a question about the file, from 1
+}
+
+// changeAnswer answers one question of Trace; those without an answer get none.
+type changeAnswer struct {
+	Asked  int            `json:"asked"`
+	Change bulwark.Change `json:"change"`
+}
+
+// tracedAnswer says how far the answers to Trace can be relied on.
+type tracedAnswer struct {
+	Cut     string `json:"cut,omitempty"`     // the bound or fault that kept it from knowing more
+	Shallow bool   `json:"shallow,omitempty"` // an answer ended where a shallow clone does
+	Err     string `json:"err,omitempty"`     // why there are no answers
 }
 
 // done ends the answers to one command.

@@ -16,7 +16,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/bulwark-sec/bulwark"
 )
@@ -51,9 +50,7 @@ func Repo(_ context.Context, root string, o bulwark.OpenOptions) (*bulwark.Tree,
 		return ""
 	}
 	t.Artifact.Commit = commit
-	t.Trace = func(ctx context.Context, asked []bulwark.Trace, limit time.Duration) ([]*bulwark.Change, []bulwark.Gap, error) {
-		return trace(ctx, root, commit, asked, limit)
-	}
+	t.Past = func() (*bulwark.Past, error) { return past(root, commit) }
 	return t, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -69,25 +70,20 @@ type Result struct {
 }
 
 // Trace answers questions about the files of the commit head, a full name in
-// hexadecimal digits. git is git's folder, or the one that work trees share. A file
-// is followed by its path: what came with a renamed file counts as new. At a merge
-// what any parent has is that parent's. The error is ctx's, or says that the head
-// commit itself cannot be read.
-func Trace(ctx context.Context, git *os.Root, head string, questions []Question, bounds Bounds) (Result, error) {
+// hexadecimal digits. A file is followed by its path: what came with a renamed file
+// counts as new. At a merge what any parent has is that parent's. The error is
+// ctx's, or says that the head commit itself cannot be read.
+func Trace(ctx context.Context, files Files, head string, questions []Question, bounds Bounds) (Result, error) {
 	r := Result{Answers: make([]Answer, len(questions))}
 	if len(head) != 40 && len(head) != 64 { // SHA-1, SHA-256
 		return r, fmt.Errorf("commit %.80q: %w", head, ErrDamaged)
 	}
-	o, err := openObjects(git, len(head)/2)
-	if err != nil {
-		return r, fmt.Errorf("open git's objects: %w", err)
-	}
-	defer o.close()
+	o := openObjects(files, len(head)/2)
 	bounds = bounds.or()
 	late, stop := context.WithTimeout(ctx, bounds.Time)
 	defer stop()
 	t := &tracer{ctx: late, objects: o, bounds: bounds, questions: questions, result: &r, commits: map[string]*commit{}, places: map[place]string{}}
-	t.shallow = ends(git)
+	t.shallow = ends(files.Shallow)
 	if _, err := t.commit(head); err != nil {
 		return r, fmt.Errorf("read commit %.12s: %w", head, err)
 	}
@@ -109,14 +105,12 @@ func Trace(ctx context.Context, git *os.Root, head string, questions []Question,
 const maxShallow = 10_000
 
 // ends gives the commits whose parents a shallow clone has not.
-func ends(git *os.Root) map[string]bool {
-	f, _, err := regular(git, "shallow")
-	if err != nil {
+func ends(f *os.File) map[string]bool {
+	if f == nil {
 		return nil
 	}
-	defer f.Close()
 	out := map[string]bool{}
-	for sc := bufio.NewScanner(io.LimitReader(f, 100*maxShallow)); sc.Scan() && len(out) < maxShallow; {
+	for sc := bufio.NewScanner(io.NewSectionReader(f, 0, 100*maxShallow)); sc.Scan() && len(out) < maxShallow; {
 		out[strings.TrimSpace(sc.Text())] = true
 	}
 	return out
@@ -183,9 +177,14 @@ func person(s string) (name, mail string, at time.Time) {
 // maxWords bounds a name and a mail address, bytes.
 const maxWords = 200
 
-// plain gives valid text of one line.
+// plain gives valid text of one line, without control characters.
 func plain(s string) string {
-	s = strings.TrimSpace(strings.ToValidUTF8(s, "\ufffd"))
+	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r // RuneError for what is no UTF-8
+	}, s))
 	for len(s) > maxWords {
 		_, n := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-n]

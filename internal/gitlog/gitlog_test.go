@@ -219,7 +219,10 @@ func (r *repo) trace(head string, bounds gitlog.Bounds, questions ...gitlog.Ques
 	root, err := os.OpenRoot(r.dir)
 	r.check(err)
 	defer root.Close()
-	return gitlog.Trace(r.t.Context(), root, head, questions, bounds)
+	files, err := gitlog.Open(root)
+	r.check(err)
+	defer files.Close()
+	return gitlog.Trace(r.t.Context(), files, head, questions, bounds)
 }
 
 // word asks for a word in a file.
@@ -370,7 +373,10 @@ func TestNoHead(t *testing.T) {
 	root, err := os.OpenRoot(r.dir)
 	r.check(err)
 	defer root.Close()
-	if _, err := gitlog.Trace(ctx, root, head, questions(), gitlog.Bounds{}); err == nil {
+	files, err := gitlog.Open(root)
+	r.check(err)
+	defer files.Close()
+	if _, err := gitlog.Trace(ctx, files, head, questions(), gitlog.Bounds{}); err == nil {
 		t.Error("a context that is done is not told")
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,11 +60,10 @@ type pack struct {
 	fan         [256]uint32
 }
 
-// objects reads git's object folder: loose objects and packs. It follows no
-// alternates and runs nothing. It is not safe for concurrent use.
+// objects reads loose objects and packs. It is not safe for concurrent use.
 type objects struct {
-	root   *os.Root // of git's folder
-	width  int      // bytes of a hash: 20, or 32
+	open   func(id string) (io.ReadCloser, error) // loose ones
+	width  int                                    // bytes of a hash: 20, or 32
 	packs  []*pack
 	young  map[key]object // used lately
 	old    map[key]object // used before that
@@ -82,72 +80,33 @@ type key struct {
 	off  int64
 }
 
-func openObjects(root *os.Root, width int) (*objects, error) {
-	o := &objects{root: root, width: width, young: map[key]object{}, br: bufio.NewReader(nil)}
-	dir, err := root.Open("objects/pack")
-	if errors.Is(err, fs.ErrNotExist) {
-		return o, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(4 * maxPacks)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		base, ok := strings.CutSuffix(name, ".idx")
-		if !ok || len(o.packs) == maxPacks {
-			continue
+// openObjects reads the heads of the packs' indexes. A pack that is none is left out:
+// its objects are missing, and that is told where one is asked for.
+func openObjects(f Files, width int) *objects {
+	o := &objects{open: f.Loose, width: width, young: map[key]object{}, br: bufio.NewReader(nil)}
+	for p := range slices.Chunk(f.Packs, 2) {
+		if len(p) < 2 || len(o.packs) == maxPacks {
+			break
 		}
-		p, err := openPack(root, path.Join("objects/pack", base), width)
-		if err != nil {
-			continue // its objects are missing, and that is told where one is asked for
+		if p, err := openPack(p[0], p[1], width); err == nil {
+			o.packs = append(o.packs, p)
 		}
-		o.packs = append(o.packs, p)
 	}
-	return o, nil
-}
-
-func (o *objects) close() {
-	for _, p := range o.packs {
-		p.index.Close()
-		p.data.Close()
-	}
-}
-
-// regular opens a regular file and does not wait for the other end of a pipe.
-func regular(root *os.Root, name string) (*os.File, int64, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%q: not a regular file", name)
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
+	return o
 }
 
 const fanAt, hashesAt = 8, 8 + 256*4
 
-func openPack(root *os.Root, base string, width int) (*pack, error) {
-	p := &pack{}
-	var size int64
-	var err error
-	if p.index, size, err = regular(root, base+".idx"); err != nil {
+func openPack(index, data *os.File, width int) (*pack, error) {
+	info, err := index.Stat()
+	if err != nil {
 		return nil, err
 	}
-	if p.data, p.size, err = regular(root, base+".pack"); err != nil {
-		p.index.Close()
+	size := info.Size()
+	if info, err = data.Stat(); err != nil {
 		return nil, err
 	}
+	p := &pack{index: index, data: data, size: info.Size()}
 	var head [hashesAt]byte
 	_, err = p.index.ReadAt(head[:], 0)
 	if err == nil && string(head[:8]) != "\xfftOc\x00\x00\x00\x02" {
@@ -164,8 +123,6 @@ func openPack(root *os.Root, base string, width int) (*pack, error) {
 		err = damaged("index of a pack")
 	}
 	if err != nil {
-		p.index.Close()
-		p.data.Close()
 		return nil, err
 	}
 	return p, nil
@@ -277,7 +234,7 @@ func (o *objects) unzip(r io.Reader) (io.Reader, error) {
 
 // loose reads an object that has a file of its own.
 func (o *objects) loose(id string) (object, error) {
-	f, _, err := regular(o.root, "objects/"+id[:2]+"/"+id[2:])
+	f, err := o.open(id)
 	if err != nil {
 		return object{}, err
 	}
