@@ -311,18 +311,9 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		p.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: e.Path, Hides: hides, Detail: "its parser died of it: the file was left out"})
 		return nil
 	}
-	if e.Size > p.lim.File {
-		g := bulwark.Gap{Kind: bulwark.GapLimit, Path: e.Path, Hides: hides, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", e.Size, p.lim.File)}
-		if !hides { // no packages, but what a check would have found
-			var names []string
-			for _, c := range p.wantC {
-				names = append(names, c.Name())
-			}
-			g.Detail += ": not by " + strings.Join(names, ", ")
-		}
-		if hides || len(p.wantC) > 0 {
-			p.gap(g)
-		}
+	large := e.Size > p.lim.File
+	if large && !slices.ContainsFunc(p.wantE, isPrefixed) {
+		p.tooLarge(e, hides)
 		return nil
 	}
 	head := p.head[:min(e.Size, headSize)]
@@ -338,10 +329,18 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		return ok && !h.WantsHead(e.Path, head)
 	})
 	archive = archive && isPacked(head)
+	if large {
+		p.onlyPrefixed(e, needed)
+		keep, archive = false, false
+	}
 	if !keep && len(p.wantE) == 0 && len(p.wantC) == 0 && !archive {
 		return nil
 	}
-	f, err := p.load(e, head, content)
+	n := e.Size
+	if !keep && !archive && len(p.wantC) == 0 {
+		n = p.prefix(e, head)
+	}
+	f, err := p.load(e, n, head, content)
 	if err != nil {
 		return p.broken(e, hides, err)
 	}
