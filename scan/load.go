@@ -31,6 +31,10 @@ func (p *parser) broken(e *tarfs.Entry, hides bool, err error) error {
 
 var errSpill = errors.New("no room to spill a large file")
 
+// maxPrefix is the most that is read of the beginning of a file, bytes: what the
+// metadata of the largest models have, several times over.
+const maxPrefix = 128 << 20
+
 // tooLarge tells that a file is larger than what is looked into.
 func (p *parser) tooLarge(e *tarfs.Entry, hides bool) {
 	g := bulwark.Gap{Kind: bulwark.GapLimit, Path: e.Path, Hides: hides, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", e.Size, p.lim.File)}
@@ -72,7 +76,7 @@ func (p *parser) prefix(e *tarfs.Entry, head []byte) int64 {
 		}
 		n = max(n, h.Prefix(e.Path, head))
 	}
-	return min(n, e.Size, p.lim.File)
+	return min(n, e.Size-e.Rest, p.lim.File, maxPrefix)
 }
 
 // A beginning is what was read of a file whose rest nobody needs.

@@ -153,6 +153,12 @@ func (p *parser) visit(e *tarfs.Entry, content io.Reader) error {
 		p.tell(&answer{Opaques: []string{e.Path}})
 		return nil
 	}
+	if e.Rest > 0 {
+		if !p.walked {
+			e.Rest = 0 // only a stream of our own is believed
+		}
+		e.Size += e.Rest
+	}
 	size := int64(0)
 	if e.Type == tarfs.Regular {
 		size = e.Size
@@ -311,12 +317,12 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		p.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: e.Path, Hides: hides, Detail: "its parser died of it: the file was left out"})
 		return nil
 	}
-	large := e.Size > p.lim.File
+	large := e.Size > p.lim.File || e.Rest > 0
 	if large && !slices.ContainsFunc(p.wantE, isPrefixed) {
 		p.tooLarge(e, hides)
 		return nil
 	}
-	head := p.head[:min(e.Size, headSize)]
+	head := p.head[:min(e.Size-e.Rest, headSize)]
 	if _, err := io.ReadFull(content, head); err != nil {
 		return p.broken(e, hides, err)
 	}
