@@ -75,4 +75,7 @@ type OpenOptions struct {
 	// Wants tells which files of a walked directory are worth reading, by name
 	// and Stat; nil is all.
 	Wants func(path string, st Stat) bool
+	// Beginning tells how many bytes of a file in a walked directory are worth
+	// reading when it is too large to be read whole; nil and 0 are none.
+	Beginning func(path string, st Stat) int64
 }

@@ -45,6 +45,16 @@ type Headed interface {
 	WantsHead(path string, head []byte) bool
 }
 
+// Prefixed is an Extractor that needs the beginning of a file only, so that files
+// beyond the limit on size are not hidden from it.
+type Prefixed interface {
+	// Prefix is asked after Wants and WantsHead, with up to the first 4,096 bytes,
+	// and gives how many bytes Extract reads from the beginning of the file. The
+	// file that it gets has its true size; a read beyond those bytes may give
+	// [bulwark.ErrTooLarge].
+	Prefix(path string, head []byte) int64
+}
+
 // Lined is an Extractor of lock files that tools write line by line, and that
 // passes over lines which it does not understand. What no tool writes there hides
 // packages from it, and is told: see [Odd].

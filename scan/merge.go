@@ -328,6 +328,7 @@ func together(pkgs []bulwark.Package) []bulwark.Package {
 			}
 		}
 		q.Dev = q.Dev && p.Dev
+		q.Vendor = cmp.Or(q.Vendor, p.Vendor)
 		if !slices.Contains(strings.Split(q.By, ","), p.By) {
 			by := append(strings.Split(q.By, ","), p.By)
 			slices.Sort(by)

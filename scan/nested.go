@@ -95,7 +95,7 @@ func (p *parser) inside(f *bulwark.File) error {
 			root = true
 			p.gap(bulwark.Gap{Kind: bulwark.GapUnsupported, Path: f.Path, Hides: true, Detail: "the package database of an operating system in an archive is not read; scan the archive by itself"})
 		}
-		e.Path = f.Path + "!/" + e.Path
+		e.Path, e.Rest = f.Path+"!/"+e.Path, 0
 		return p.file(e, content)
 	}
 	fault := func(t tarfs.Fault) {

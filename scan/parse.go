@@ -153,6 +153,12 @@ func (p *parser) visit(e *tarfs.Entry, content io.Reader) error {
 		p.tell(&answer{Opaques: []string{e.Path}})
 		return nil
 	}
+	if e.Rest > 0 {
+		if !p.walked {
+			e.Rest = 0 // only a stream of our own is believed
+		}
+		e.Size += e.Rest
+	}
 	size := int64(0)
 	if e.Type == tarfs.Regular {
 		size = e.Size
@@ -311,21 +317,12 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		p.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: e.Path, Hides: hides, Detail: "its parser died of it: the file was left out"})
 		return nil
 	}
-	if e.Size > p.lim.File {
-		g := bulwark.Gap{Kind: bulwark.GapLimit, Path: e.Path, Hides: hides, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", e.Size, p.lim.File)}
-		if !hides { // no packages, but what a check would have found
-			var names []string
-			for _, c := range p.wantC {
-				names = append(names, c.Name())
-			}
-			g.Detail += ": not by " + strings.Join(names, ", ")
-		}
-		if hides || len(p.wantC) > 0 {
-			p.gap(g)
-		}
+	large := e.Size > p.lim.File || e.Rest > 0
+	if large && !slices.ContainsFunc(p.wantE, isPrefixed) {
+		p.tooLarge(e, hides)
 		return nil
 	}
-	head := p.head[:min(e.Size, headSize)]
+	head := p.head[:min(e.Size-e.Rest, headSize)]
 	if _, err := io.ReadFull(content, head); err != nil {
 		return p.broken(e, hides, err)
 	}
@@ -338,10 +335,18 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		return ok && !h.WantsHead(e.Path, head)
 	})
 	archive = archive && isPacked(head)
+	if large {
+		p.onlyPrefixed(e, needed)
+		keep, archive = false, false
+	}
 	if !keep && len(p.wantE) == 0 && len(p.wantC) == 0 && !archive {
 		return nil
 	}
-	f, err := p.load(e, head, content)
+	n := e.Size
+	if !keep && !archive && len(p.wantC) == 0 {
+		n = p.prefix(e, head)
+	}
+	f, err := p.load(e, n, head, content)
 	if err != nil {
 		return p.broken(e, hides, err)
 	}
@@ -368,65 +373,6 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 		return p.inside(f)
 	}
 	return p.ctx.Err()
-}
-
-// broken tells that a file's content could not be read to its end. The walk will
-// meet the cause itself, so it goes on.
-func (p *parser) broken(e *tarfs.Entry, hides bool, err error) error {
-	if p.ctx.Err() != nil {
-		return p.ctx.Err()
-	}
-	if errors.Is(err, errSpill) {
-		p.gap(bulwark.Gap{Kind: bulwark.GapUnreadable, Path: e.Path, Hides: hides, Detail: err.Error()})
-	} else {
-		p.gap(bulwark.Gap{Kind: bulwark.GapMalformed, Path: e.Path, Hides: hides, Detail: "its content is cut off"})
-	}
-	return nil
-}
-
-var errSpill = errors.New("no room to spill a large file")
-
-// load brings a file's content into memory, or into the spill file if it is
-// large.
-func (p *parser) load(e *tarfs.Entry, head []byte, content io.Reader) (*bulwark.File, error) {
-	if e.Size <= p.lim.Memory {
-		if int64(cap(p.buf)) < e.Size {
-			// Grow in steps of powers of two, so that few sizes are ever made.
-			n := int64(64 << 10)
-			for n < e.Size {
-				n *= 2
-			}
-			p.buf = make([]byte, min(n, max(p.lim.Memory, e.Size)))
-		}
-		b := p.buf[:e.Size]
-		copy(b, head)
-		if _, err := io.ReadFull(content, b[len(head):]); err != nil {
-			return nil, err
-		}
-		return bulwark.MemoryFile(e.Path, e.Mode, b), nil
-	}
-	if cap(p.buf) < 256<<10 {
-		p.buf = make([]byte, 256<<10)
-	}
-	buf := p.buf[:cap(p.buf)]
-	if _, err := p.spill.WriteAt(head, p.spillAt); err != nil {
-		return nil, fmt.Errorf("%w: %w", errSpill, err)
-	}
-	for off := int64(len(head)); off < e.Size; {
-		n, err := io.ReadFull(content, buf[:min(int64(len(buf)), e.Size-off)])
-		if err != nil {
-			return nil, err
-		}
-		if _, err := p.spill.WriteAt(buf[:n], p.spillAt+off); err != nil {
-			return nil, fmt.Errorf("%w: %w", errSpill, err)
-		}
-		off += int64(n)
-	}
-	var ra io.ReaderAt = p.spill
-	if p.spillAt > 0 {
-		ra = io.NewSectionReader(p.spill, p.spillAt, e.Size)
-	}
-	return bulwark.ReaderFile(e.Path, e.Mode, ra, e.Size), nil
 }
 
 // keep stores a package database for the merge.

@@ -75,6 +75,7 @@ type parsers struct {
 	databases  []extract.Database
 	checks     []check.Check
 	archives   bool
+	walked     bool       // the stream can be one of ours, of a directory
 	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
 
@@ -92,6 +93,7 @@ func (p plan) parsers(kind bulwark.Kind, known extract.Known) parsers {
 	})
 	out.checks = out.set.Checks
 	out.archives = files && p.Archives
+	out.walked = kind == bulwark.KindDir || kind == bulwark.KindHost || kind == bulwark.KindRepo
 	return out
 }
 
@@ -138,6 +140,16 @@ func (p *parsers) wants(path string, st bulwark.Stat) bool {
 		}
 	}
 	return extract.IsRelease(path) || p.archives && isNested(path)
+}
+
+// beginning tells how much of a file that is too large is worth reading.
+func (p *parsers) beginning(path string, st bulwark.Stat) int64 {
+	for _, e := range p.extractors {
+		if isPrefixed(e) && e.Wants(path, st) {
+			return maxPrefix
+		}
+	}
+	return 0
 }
 
 // key names the extractor set: which parsers, which limits, which build of them.

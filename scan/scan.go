@@ -169,7 +169,7 @@ func (s *Scanner) tell(p Progress) {
 
 func (s *Scanner) open(ctx context.Context, target string, set *parsers) (*bulwark.Tree, error) {
 	o := s.Open
-	o.Wants = set.wants
+	o.Wants, o.Beginning = set.wants, set.beginning
 	return artifact.Open(ctx, target, o)
 }
 

@@ -19,6 +19,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/artifact/dir"
+	"github.com/bulwark-sec/bulwark/internal/tarfs"
 )
 
 // unpack writes the files of a txtar archive below a new directory.
@@ -328,6 +330,33 @@ func TestLimits(t *testing.T) {
 		tree := openDir(t, root, bulwark.OpenOptions{})
 		diff(t, "names", []string{"z"}, names(t, read(t, tree)))
 		diff(t, "gaps", []bulwark.Gap{{Kind: bulwark.GapLimit, Path: "a", Detail: "a file of 1099511627776 bytes; at most 1073741824 are looked into", Hides: true}}, tree.Layers[0].Gaps())
+	})
+	t.Run("beginning", func(t *testing.T) {
+		root := unpack(t, "-- a --\n12345\n-- b --\n-- z --\n1\n")
+		check(t, os.Truncate(root+"/a", 1<<40))
+		check(t, os.Truncate(root+"/b", 1<<40))
+		tree := openDir(t, root, bulwark.OpenOptions{Beginning: func(p string, st bulwark.Stat) int64 {
+			if st.Size != 1<<40 {
+				t.Errorf("%s has %d bytes", p, st.Size)
+			}
+			return int64(strings.Count(p, "a")) * 4
+		}})
+		diff(t, "names", []string{"a", "z"}, names(t, read(t, tree)))
+		diff(t, "gaps", []bulwark.Gap{{Kind: bulwark.GapLimit, Path: "b", Detail: "a file of 1099511627776 bytes; at most 1073741824 are looked into", Hides: true}}, tree.Layers[0].Gaps())
+		tr := tar.NewReader(bytes.NewReader(read(t, tree)))
+		for {
+			h, err := tr.Next()
+			check(t, err)
+			if h.Name != "a" {
+				continue
+			}
+			body, err := io.ReadAll(tr)
+			check(t, err)
+			if string(body) != "1234" || h.PAXRecords[tarfs.RestRecord] != strconv.Itoa(1<<40-4) {
+				t.Errorf("%q, %v", body, h.PAXRecords)
+			}
+			break
+		}
 	})
 	t.Run("whiteout", func(t *testing.T) {
 		tree := openDir(t, unpack(t, "-- a/.wh.b --\n1\n-- a/.wh..wh..opq --\n-- c --\n"), bulwark.OpenOptions{Wants: func(p string, _ bulwark.Stat) bool { return p != "a/.wh..wh..opq" }})

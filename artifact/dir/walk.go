@@ -12,12 +12,14 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/limit"
+	"github.com/bulwark-sec/bulwark/internal/tarfs"
 )
 
 // Bounds of one walk. Each costs something that a hostile tree could waste, and
@@ -378,12 +380,21 @@ func (r *run) content(f *os.File, info fs.FileInfo, rel string) error {
 	size := info.Size()
 	// Its reader would leave it out as well, but only after all of it had passed.
 	// A sparse file of exbibytes costs nothing to make.
+	var records map[string]string
 	if most := limit.Default().File; size < 0 || size > most {
-		r.gap(bulwark.Gap{Kind: bulwark.GapLimit, Path: rel, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", size, most), Hides: true})
-		return nil
+		n := int64(0)
+		if size > most && r.o.Beginning != nil {
+			n = min(r.o.Beginning(rel, bulwark.Stat{Size: size, Mode: info.Mode()}), most)
+		}
+		if n <= 0 {
+			r.gap(bulwark.Gap{Kind: bulwark.GapLimit, Path: rel, Detail: fmt.Sprintf("a file of %d bytes; at most %d are looked into", size, most), Hides: true})
+			return nil
+		}
+		records = map[string]string{tarfs.RestRecord: strconv.FormatInt(size-n, 10)}
+		size = n
 	}
 	// The time is left out: the stream's hash names the artifact by content.
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: rel, Size: size, Mode: mode(info.Mode()), ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: rel, Size: size, Mode: mode(info.Mode()), ModTime: time.Unix(0, 0), Format: tar.FormatPAX, PAXRecords: records}
 	if ok, err := r.header(h); !ok {
 		return err
 	}

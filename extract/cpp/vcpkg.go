@@ -19,6 +19,9 @@ const (
 	// maxStatus bounds a status file of vcpkg, bytes: 3,000 ports have some
 	// megabytes.
 	maxStatus = 32 << 20
+	// maxBill bounds a bill of materials, bytes. Since 2025 it lists every file that
+	// the port installed, with some 500 bytes for each; large ports have 20,000.
+	maxBill = 32 << 20
 	// maxLine bounds a line that is looked into, bytes.
 	maxLine = 16 << 10
 )
@@ -310,7 +313,7 @@ func (VcpkgSPDX) Wants(p string, st bulwark.Stat) bool {
 // Extract gives the port. The sources that it was built from, which the bill
 // lists too, are parts of it and not told apart.
 func (e VcpkgSPDX) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {
-	data, err := f.Bytes(maxLock)
+	data, err := f.Bytes(maxBill)
 	if err != nil {
 		return nil, err
 	}

@@ -53,8 +53,8 @@ type keg struct {
 
 // parse reads ".../Cellar/NAME/VERSION/INSTALL_RECEIPT.json",
 // ".../Caskroom/NAME/.metadata/INSTALL_RECEIPT.json" and
-// ".../Caskroom/NAME/.metadata/VERSION/TIME/Casks/NAME.json". It allocates
-// nothing.
+// ".../Caskroom/NAME/.metadata/VERSION/TIME/Casks/NAME.json" or NAME.rb. It
+// allocates nothing.
 func parse(path string) (keg, bool) {
 	dir, base := cut(path)
 	if base == receiptFile {
@@ -81,8 +81,15 @@ func parse(path string) (keg, bool) {
 	dir, name := cut(dir)
 	_, room := cut(dir)
 	ok := metadata == ".metadata" && room == "Caskroom" && plausible(name) && plausible(version) &&
-		(base == name+".json" || base == name+".rb")
+		isCopy(base, name)
 	return keg{name: name, version: version, cask: true}, ok
+}
+
+// isCopy tells whether a file is the copy of a cask; some releases of Homebrew
+// called it NAME.internal.json.
+func isCopy(base, name string) bool {
+	rest, ok := strings.CutPrefix(base, name)
+	return ok && (rest == ".json" || rest == ".rb" || rest == ".internal.json")
 }
 
 // cut splits the last element off a path.
@@ -151,7 +158,8 @@ func (Extractor) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Packag
 		p.Arch = r.Arch
 	}
 	if k.cask {
-		// Both files of one cask give one package.
+		// Both files of one cask give one package, and the copy does not say what
+		// the receipt does.
 		p.Arch = ""
 		q["type"] = "cask"
 	}
@@ -159,7 +167,9 @@ func (Extractor) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Packag
 		q["arch"] = p.Arch
 	}
 	if t := r.Source.Tap; t != "homebrew/core" && t != "homebrew/cask" && tap(t) {
-		p.Vendor, q["tap"] = t, t
+		if p.Vendor = t; !k.cask {
+			q["tap"] = t
+		}
 	}
 	p.PURL = packageurl.NewPackageURL(packageurl.TypeBrew, "", p.Name, p.Version, packageurl.QualifiersFromMap(q), "").ToString()
 	if err != nil {

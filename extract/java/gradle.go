@@ -95,38 +95,95 @@ func (GradleVerification) Wants(p string, st bulwark.Stat) bool {
 	return st.Mode&fs.ModeType == 0 && (p == "gradle/verification-metadata.xml" || strings.HasSuffix(p, "/gradle/verification-metadata.xml"))
 }
 
-// Extract gives the components of the list.
+// Extract gives the components of which the build fetched more than metadata.
+// What has only a POM or a module file is a parent, a list of versions, or a
+// version that lost against another when Gradle resolved conflicts, and runs
+// nowhere. Components of publishers that are trusted as a whole are not in the
+// file.
 func (e GradleVerification) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {
 	if f.Size > maxLock {
 		_, err := f.Bytes(maxLock)
 		return nil, err
 	}
 	dec := xml.NewDecoder(cancelled{ctx.Err, f.Reader()})
-	l := newList(e.Name())
+	var (
+		all   []verified
+		known bool // the component at hand is the last of all
+	)
 	for {
 		t, err := dec.Token()
 		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return l.pkgs, nil
+			return fetched(e.Name(), f.Path, all), nil
 		}
 		if err != nil {
-			return l.pkgs, malformed(f, err)
+			return fetched(e.Name(), f.Path, all), malformed(f, err)
 		}
 		start, ok := t.(xml.StartElement)
-		if !ok || start.Name.Local != "component" {
-			continue
-		}
-		line, _ := dec.InputPos()
-		var g gav
-		for _, a := range start.Attr {
-			switch a.Name.Local {
-			case "group":
-				g.group = a.Value
-			case "name":
-				g.artifact = a.Value
-			case "version":
-				g.version = a.Value
+		switch {
+		case !ok:
+		case start.Name.Local == "component":
+			c := verified{}
+			c.line, _ = dec.InputPos()
+			for _, a := range start.Attr {
+				switch a.Name.Local {
+				case "group":
+					c.group = a.Value
+				case "name":
+					c.artifact = a.Value
+				case "version":
+					c.version = a.Value
+				}
+			}
+			if known = c.plausible(); known {
+				all = append(all, c)
+			}
+		case start.Name.Local == "artifact" && known:
+			for _, a := range start.Attr {
+				if a.Name.Local == "name" {
+					all[len(all)-1].has(a.Value)
+				}
 			}
 		}
-		l.add(g, f.Path, line, false, nil)
 	}
+}
+
+// A verified is a component of the list, and which of its files are in it.
+type verified struct {
+	gav
+	line              int
+	pom, module, code bool
+}
+
+// has notes a file of the component.
+func (v *verified) has(file string) {
+	switch {
+	case strings.HasSuffix(file, ".pom"):
+		v.pom = true
+	case strings.HasSuffix(file, ".module"):
+		v.module = true
+	default:
+		v.code = true
+	}
+}
+
+// fetched gives the components with code, and those without whose code lies in
+// another component for the platform, as Kotlin divides its libraries.
+func fetched(by, path string, all []verified) []bulwark.Package {
+	code := map[gav]bool{}
+	for _, v := range all {
+		if v.code {
+			code[v.gav] = true
+		}
+	}
+	l := newList(by)
+	for _, v := range all {
+		ok := v.code || !v.pom && !v.module
+		for _, platform := range [...]string{"-jvm", "-android", "-desktop"} {
+			ok = ok || v.module && code[gav{v.group, v.artifact + platform, v.version}]
+		}
+		if ok {
+			l.add(v.gav, path, v.line, false, nil)
+		}
+	}
+	return l.pkgs
 }

@@ -63,6 +63,9 @@ func isBlob(p string) bool {
 // WantsHead tells whether a file begins as GGUF does.
 func (GGUF) WantsHead(_ string, head []byte) bool { return bytes.HasPrefix(head, []byte(magicGGUF)) }
 
+// Prefix gives the most that is read of a file: the tensors come after it.
+func (GGUF) Prefix(string, []byte) int64 { return maxMetadata }
+
 // Extract gives the model. Its name is the one in its metadata, else that of its
 // file.
 func (e GGUF) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {

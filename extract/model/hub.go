@@ -74,8 +74,8 @@ func near(p string) bool {
 }
 
 // Config finds models by the configuration that Transformers keeps beside the
-// weights. It tells of models whose weights are too large to be looked into.
-// Its zero value is ready to use.
+// weights. It tells of models whose weights lie elsewhere or are in a form that is
+// not read. Its zero value is ready to use.
 type Config struct{}
 
 // Name gives "model-config".

@@ -126,7 +126,7 @@ func place(p string) (r repo, name string) {
 	if ordinary(stem) {
 		for range 3 {
 			var last string
-			if dir, last = parent(dir); isPart(last) {
+			if dir, last = parent(dir); isPart(last) || isModule(last) {
 				continue
 			}
 			if last = clean(last); last != "" && !ordinary(last) {
@@ -167,10 +167,18 @@ func ordinary(s string) bool {
 // isPart tells whether a folder is one of those that the parts of a model lie in.
 func isPart(s string) bool {
 	switch s {
-	case "onnx", "unet", "vae", "text_encoder", "text_encoder_2", "transformer", "tokenizer", "classifier", "encoder", "decoder":
+	case "onnx", "unet", "vae", "text_encoder", "text_encoder_2", "text_encoder_3", "transformer", "transformer_2", "tokenizer",
+		"tokenizer_2", "tokenizer_3", "classifier", "encoder", "decoder", "image_encoder", "safety_checker", "feature_extractor",
+		"controlnet", "prior", "vqvae", "movq", "vocoder", "openvino":
 		return true
 	}
 	return false
+}
+
+// isModule tells whether a folder is a numbered one of Sentence Transformers:
+// "0_Transformer", "2_Dense".
+func isModule(s string) bool {
+	return len(s) > 2 && s[0] >= '0' && s[0] <= '9' && s[1] == '_' && s[2] >= 'A' && s[2] <= 'Z'
 }
 
 // component gives the package. Models have no ecosystem of OSV. Those whose

@@ -57,6 +57,48 @@ func TestFixtures(t *testing.T) {
 	})
 }
 
+// A short file ends where its leaf said that it needs no more.
+type short struct {
+	*bytes.Reader
+	n int64
+}
+
+func (s short) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > s.n {
+		return 0, bulwark.ErrTooLarge
+	}
+	return s.Reader.ReadAt(p, off)
+}
+
+// TestPrefix shows files with weights of a TiB: leaves read no more than they say.
+func TestPrefix(t *testing.T) {
+	asked := 0
+	extracttest.Fixtures(t, extractors, func(path string, data []byte, e extractor, want string) {
+		p, ok := e.(interface {
+			Prefix(path string, head []byte) int64
+		})
+		if !ok || strings.Contains(want, "error: ") {
+			return
+		}
+		asked++
+		n := p.Prefix(path, data[:min(len(data), 4096)])
+		padded := append(bytes.Clone(data), make([]byte, 8192)...)
+		if n < int64(len(padded)) {
+			padded = padded[:n]
+		}
+		// What is read beyond the fixture stands for weights.
+		padded = append(padded, make([]byte, max(0, min(n, 1<<20)-int64(len(padded))))...)
+		f := bulwark.ReaderFile(path, 0o644, short{bytes.NewReader(padded), int64(len(padded))}, 1<<40)
+		pkgs, err := e.Extract(t.Context(), f)
+		if diff := cmp.Diff(want, describe(pkgs, err)); diff != "" {
+			t.Errorf("%s of %s: %s", e.Name(), path, diff)
+		}
+	})
+	if asked < 10 {
+		t.Errorf("only %d files", asked)
+	}
+}
+
 func TestKit(t *testing.T) { extracttest.Kit(t, extractors, 2) }
 
 func TestTooLarge(t *testing.T) {

@@ -61,6 +61,9 @@ func (Pickle) WantsHead(_ string, head []byte) bool {
 	return false
 }
 
+// Prefix gives what tells the kind of a file: nothing else of it is read.
+func (Pickle) Prefix(string, []byte) int64 { return headSize }
+
 // Extract gives the model.
 func (e Pickle) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {
 	if err := ctx.Err(); err != nil {

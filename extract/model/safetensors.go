@@ -34,6 +34,15 @@ func (Safetensors) Wants(p string, st bulwark.Stat) bool {
 // WantsHead tells whether a file begins with a length and an object.
 func (Safetensors) WantsHead(_ string, head []byte) bool { return len(head) > 8 && head[8] == '{' }
 
+// Prefix gives the length of the header, as the file tells it, as far as it is
+// read.
+func (Safetensors) Prefix(_ string, head []byte) int64 {
+	if len(head) < 9 {
+		return 9
+	}
+	return 8 + int64(min(max(binary.LittleEndian.Uint64(head), 1), maxHeader))
+}
+
 // Extract gives the model. The header names few; those that do follow the
 // keys of https://github.com/Stability-AI/ModelSpec. Others are named by where
 // they lie, all files of one model alike.

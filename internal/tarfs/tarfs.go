@@ -18,7 +18,9 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"path"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -49,7 +51,12 @@ type Entry struct {
 	Mode fs.FileMode
 	Size int64  // bytes of content; 0 for all but Regular
 	Link string // target of a Symlink as written, of a Hardlink cleaned
+	Rest int64  // bytes that the stream claims to have left out of the file's end; Size does not count them
 }
+
+// RestRecord is the PAX record by which a walk of a directory says how many bytes
+// of a file's end are not in the stream. Anybody can write it.
+const RestRecord = "BULWARK.rest"
 
 // A Fault is something in a stream that could not be read as meant.
 type Fault struct {
@@ -267,6 +274,11 @@ func (w *walker) one(h *tar.Header, content io.Reader) error {
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse: //nolint:staticcheck // old archives still say TypeRegA
 		e.Type, e.Size = Regular, h.Size
+		if text, ok := h.PAXRecords[RestRecord]; ok {
+			if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 && h.Size <= math.MaxInt64-n {
+				e.Rest = n
+			}
+		}
 	case tar.TypeDir:
 		e.Type = Dir
 	case tar.TypeSymlink:

@@ -162,6 +162,24 @@ func TestLimits(t *testing.T) {
 
 // TestBomb feeds a stream that would give 5 GiB of zeros: it is read on only
 // until the ratio is known.
+// TestRest reads what streams say of bytes that they leave out.
+func TestRest(t *testing.T) {
+	for text, want := range map[string]int64{"5": 5, "9223372036854775804": 9223372036854775804, "9223372036854775805": 0, "0": 0, "-1": 0, "x": 0, "18446744073709551616": 0} {
+		b := archive(t, tar.Header{Name: "a", Typeflag: tar.TypeReg, Size: 3, PAXRecords: map[string]string{tarfs.RestRecord: text}}, tar.Header{Name: "b", Typeflag: tar.TypeReg, Size: 3})
+		got := map[string]int64{}
+		_, err := tarfs.Walk(t.Context(), bytes.NewReader(b), limit.Default(), func(e *tarfs.Entry, _ io.Reader) error {
+			if e.Size != 3 {
+				t.Errorf("%s: %d bytes", e.Path, e.Size)
+			}
+			got[e.Path] = e.Rest
+			return nil
+		}, func(f tarfs.Fault) { t.Errorf("%+v", f) })
+		if err != nil || got["a"] != want || got["b"] != 0 {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
 func TestBomb(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: inflates half a GiB")
