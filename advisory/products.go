@@ -115,7 +115,8 @@ func (m *matcher) matchProduct(p, q *bulwark.Package) (watched bool, err error) 
 	if q.Ecosystem == "Go" {
 		fixed := hits[:0]
 		for _, h := range hits {
-			if h.fix != "" {
+			if h.fix != "" { // a word of Go's is no part of a release's name
+				h.fix, h.how = strings.TrimSuffix(h.fix, "+incompatible"), strings.TrimSuffix(h.how, "+incompatible")
 				fixed = append(fixed, h)
 			}
 		}
