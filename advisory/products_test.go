@@ -52,8 +52,8 @@ func facts(t *testing.T) map[string]bool {
 	return rows
 }
 
-// TestProducts asks about each row of Bulwark's own table: the release before and
-// the one with the fix of every range.
+// TestProducts asks about each row of Bulwark's own table: the first version, one
+// before the fix and the one with the fix of every range.
 func TestProducts(t *testing.T) {
 	db, _ := build(t, &txtar.Archive{Files: []txtar.File{record("X-1", "npm", "x", "2.0.0", "2026-01-01T00:00:00Z")}})
 	text, err := os.ReadFile("testdata/products.txt")
