@@ -42,6 +42,9 @@ type Affected struct {
 	CVSS      string   `json:"cvss,omitempty"`
 	Module    string   `json:"module,omitempty"`  // rpm modularity label
 	Symbols   []string `json:"symbols,omitempty"` // Go functions that are flawed, "path.F", "path.T.M", "path.*" for all of a package; empty when none are named, or too many
+	// Systems says for each of Symbols on which systems it is flawed, as GOOS and
+	// GOARCH: "windows", "linux,android/amd64", "/386,arm"; "" is all, and so is nil.
+	Systems []string `json:"systems,omitempty"`
 }
 
 // A Range holds the versions from Introduced on, before Fixed or up to and

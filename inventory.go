@@ -128,6 +128,7 @@ type Program struct {
 	// its form is internal/funcset's. nil when they are not known.
 	Functions []byte `json:"functions,omitempty"`
 	Unknown   string `json:"unknown,omitempty"` // why they are not known, in words
+	System    string `json:"system,omitempty"`  // what it was built for, "linux/amd64"; without one part, or "", where it does not say
 }
 
 // A Location is a place inside an artifact.

@@ -227,6 +227,12 @@ func (db *DB) Advisory(id string) (bulwark.Advisory, error) {
 	}
 	m := matcher{db: db}
 	recs, err := m.known(id)
+	if err == nil && len(recs) == 0 { // what only Bulwark's own table knows
+		var own *index.Segment
+		if own, err = products(); err == nil {
+			recs, err = m.lookup(own, id)
+		}
+	}
 	if err != nil {
 		return bulwark.Advisory{}, fmt.Errorf("advisory %q: %w", id, err)
 	}
@@ -253,8 +259,11 @@ func (db *DB) Affected(ctx context.Context, id string, max int) (list []bulwark.
 	}
 	var all [][]bulwark.Affected
 	total := 0
-	for _, base := range db.order {
-		seg := db.segments[base]
+	for _, base := range db.bases() {
+		seg, err := db.segment(base)
+		if err != nil {
+			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
+		}
 		if err := seg.Check(); err != nil {
 			return nil, 0, fmt.Errorf("affected by %q: %w", id, err)
 		}

@@ -165,6 +165,9 @@ func (m *matcher) report(p *bulwark.Package, f *flaw) error {
 		}
 		details = append(details, detail(p, &h))
 	}
+	if p.Ecosystem == vers.Bulwark {
+		details = append(details, ownFacts)
+	}
 	status := m.status(p, f)
 	if status.Open() && p.Owner != "" && m.inv.OS != nil { // not the vendor's records, see status
 		details = append(details, fmt.Sprintf("the files belong to %s, whose vendor may have mended it: the database has no records of %s", p.Owner, cmp.Or(m.inv.OS.Ecosystem, m.inv.OS.Name)))

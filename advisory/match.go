@@ -101,24 +101,42 @@ type hit struct {
 }
 
 func (m *matcher) match(p *bulwark.Package) error {
+	if q := judged(p); q != p {
+		if watched, err := m.matchProduct(p, q); watched || err != nil {
+			return err
+		}
+	}
 	if kind, ok := unwatched(p); ok {
 		m.unwatched[kind] = true
 		return nil
 	}
+	hits, err := m.hits(p)
+	if err != nil {
+		return err
+	}
+	return m.reportAll(p, hits)
+}
+
+// hits gives the advisories that hold for a package. One whose ecosystem the
+// database does not know is noted.
+func (m *matcher) hits(p *bulwark.Package) ([]hit, error) {
 	base, release := split(p.Ecosystem)
-	seg, ok := m.db.segments[base]
-	if !ok || !m.covers(p.Ecosystem, base, release, seg) {
+	seg, err := m.db.segment(base)
+	if err != nil {
+		return nil, err
+	}
+	if seg == nil || !m.covers(p.Ecosystem, base, release, seg) {
 		m.uncovered[m.ecosystemOf(p)] = true
-		return nil
+		return nil, nil
 	}
 	if err := seg.Check(); err != nil {
-		return err
+		return nil, err
 	}
 	var hits []hit
 	for _, n := range names(base, p) {
 		found, err := m.find(seg, base, release, n[0], n[1], p)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, h := range found {
 			if !slices.ContainsFunc(hits, func(o hit) bool { return o.rec == h.rec }) {
@@ -126,9 +144,15 @@ func (m *matcher) match(p *bulwark.Package) error {
 			}
 		}
 	}
+	return hits, nil
+}
+
+// reportAll makes the findings of the advisories that hold for a package.
+func (m *matcher) reportAll(p *bulwark.Package, hits []hit) error {
 	if len(hits) == 0 {
 		return nil
 	}
+	base, _ := split(p.Ecosystem)
 	for _, f := range flaws(namingOf(base) != byName, hits) {
 		if err := m.report(p, &f); err != nil {
 			return err
@@ -441,32 +465,44 @@ func (m *matcher) result() Result {
 	return r
 }
 
-// known gives every record that has an id as its own or as an alias.
+// known gives every record of the database that has an id as its own or as an
+// alias. Bulwark's own facts are none: they do not rate what others tell.
 func (m *matcher) known(id string) ([]*index.Record, error) {
 	if r, ok := m.aliases[id]; ok {
 		return r, nil
 	}
 	var out []*index.Record
 	for _, base := range m.db.order {
-		seg := m.db.segments[base]
-		if err := seg.Check(); err != nil {
-			return nil, err
-		}
-		ords, err := seg.Lookup(id)
+		more, err := m.lookup(m.db.segments[base], id)
 		if err != nil {
 			return nil, err
 		}
-		for _, ord := range ords[:min(len(ords), 16)] {
-			r, err := m.record(seg, ord)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, r)
-		}
+		out = append(out, more...)
 	}
 	if m.aliases == nil {
 		m.aliases = map[string][]*index.Record{}
 	}
 	m.aliases[id] = out
+	return out, nil
+}
+
+// lookup gives the records of a segment that have an id as their own or as an
+// alias.
+func (m *matcher) lookup(seg *index.Segment, id string) ([]*index.Record, error) {
+	if err := seg.Check(); err != nil {
+		return nil, err
+	}
+	ords, err := seg.Lookup(id)
+	if err != nil {
+		return nil, err
+	}
+	var out []*index.Record
+	for _, ord := range ords[:min(len(ords), 16)] {
+		r, err := m.record(seg, ord)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
 	return out, nil
 }

@@ -30,8 +30,10 @@ var update = flag.Bool("update", false, "write what tests want anew")
 
 // TestMatch runs testdata/match/*.txtar: records below osv/ and a file "inventory"
 // in, a file "want" out. A line of the inventory is
-// "ecosystem name version key=value…"; the keys are those of bulwark.Package; % is a space.
-// "program path function…" says which functions a program has, "program path" that it hides them.
+// "ecosystem name version key=value…"; the keys are those of bulwark.Package; % is a space,
+// and - an ecosystem that is not known.
+// "program path function…" says which functions a program has, "program path" that it hides them,
+// and a word system=linux/amd64 what it was built for.
 func TestMatch(t *testing.T) {
 	files, err := filepath.Glob("testdata/match/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -114,7 +116,7 @@ func inventory(t *testing.T, text string) (inv bulwark.Inventory) {
 		for i := range f {
 			f[i] = strings.ReplaceAll(f[i], "%", " ")
 		}
-		p := bulwark.Package{Ecosystem: f[0], Name: f[1], PURL: "pkg:test/" + f[1]}
+		p := bulwark.Package{Ecosystem: strings.TrimPrefix(f[0], "-"), Name: f[1], PURL: "pkg:test/" + f[1]}
 		if len(f) > 2 && f[2] != "" {
 			p.Version = f[2]
 			p.PURL += "@" + f[2]
@@ -150,6 +152,10 @@ func program(line string) bulwark.Program {
 	p := bulwark.Program{Path: f[0]}
 	var b funcset.Builder
 	for _, name := range f[1:] {
+		if system, ok := strings.CutPrefix(name, "system="); ok {
+			p.System = system
+			continue
+		}
 		b.Add([]byte(name))
 	}
 	if p.Functions = b.Set(); p.Functions == nil {

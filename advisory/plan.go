@@ -29,8 +29,8 @@ func (db *DB) Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisorie
 	type upgrade struct {
 		action bulwark.Action
 		key    key
-		pkg    *bulwark.Package
-		names  []string // of the packages
+		pkg    *bulwark.Package // as advisories know it
+		names  []string         // of the packages
 		to     string
 	}
 	all := map[key]*upgrade{}
@@ -48,11 +48,11 @@ func (db *DB) Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisorie
 		}
 		u := all[k]
 		if u == nil {
-			u = &upgrade{key: k, pkg: p, to: f.Fix}
+			u = &upgrade{key: k, pkg: judged(p), to: f.Fix}
 			all[k] = u
 			order = append(order, u)
 		}
-		if c, err := vers.Compare(p.Ecosystem, f.Fix, u.to); err == nil && c > 0 {
+		if c, err := vers.Compare(u.pkg.Ecosystem, f.Fix, u.to); err == nil && c > 0 {
 			u.to = f.Fix
 		}
 		if !slices.Contains(u.names, p.Name) {
@@ -77,7 +77,9 @@ func (db *DB) Plan(inv *bulwark.Inventory, findings []bulwark.Finding, advisorie
 		slices.Sort(u.action.Findings)
 		u.action.Findings = slices.Compact(u.action.Findings)
 		u.action.Title = fmt.Sprintf("upgrade %s %s to %s", u.key.name, u.key.version, u.to)
-		u.action.Command = command(u.pkg, u.names, u.to)
+		if u.key.ecosystem == u.pkg.Ecosystem { // a program is replaced, not its module
+			u.action.Command = command(u.pkg, u.names, u.to)
+		}
 		out = append(out, u.action)
 	}
 	return out, nil

@@ -3,6 +3,7 @@
 package advisory
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type place struct {
 // A program is what can be asked of one.
 type program struct {
 	set     funcset.Set
+	system  string // what it was built for, as bulwark.Program has it
 	unknown string // why nothing can be asked
 }
 
@@ -37,7 +39,7 @@ func programs(inv *bulwark.Inventory) map[place]program {
 	out := make(map[place]program, len(inv.Programs))
 	for i := range inv.Programs {
 		p := &inv.Programs[i]
-		var q program
+		q := program{system: p.System}
 		var err error
 		switch q.set, err = funcset.Parse(p.Functions); {
 		case err == nil:
@@ -68,6 +70,7 @@ func (m *matcher) reach(p *bulwark.Package, f *flaw) reach {
 		return reach{}
 	}
 	symbols, by := symbolsOf(f)
+	elsewhere := false // some of them are flawed on other systems than a program's
 	if len(symbols) == 0 {
 		return reach{state: bulwark.ReachUnknown}
 	}
@@ -79,18 +82,24 @@ func (m *matcher) reach(p *bulwark.Package, f *flaw) reach {
 	}
 	for i, l := range p.Where {
 		q, ok := m.programs[place{l.Path, l.Layer}]
-		switch {
-		case !ok:
+		if !ok {
 			worse(bulwark.ReachUnknown)
 			continue
-		case q.unknown != "":
+		}
+		here := on(symbols, q.system)
+		elsewhere = elsewhere || len(here) < len(symbols)
+		if len(here) == 0 {
+			r.words[i] = fmt.Sprintf("no function is flawed on %s, which the program is built for", strings.Trim(q.system, "/"))
+			continue
+		}
+		if q.unknown != "" {
 			worse(bulwark.ReachUnknown)
 			r.words[i] = "whether its flawed functions are linked in is not known: " + q.unknown
 			continue
 		}
 		var linked []string
 		ask := true
-		for _, s := range symbols {
+		for _, s := range here {
 			has, ok := q.set.Has(s)
 			ask = ask && ok
 			if has {
@@ -105,12 +114,16 @@ func (m *matcher) reach(p *bulwark.Package, f *flaw) reach {
 			worse(bulwark.ReachUnknown)
 			r.words[i] = "whether its flawed functions are linked in is not known: one of them has no name of its own in a program"
 		default:
-			r.words[i] = "not linked in: " + named(symbols)
+			r.words[i] = "not linked in: " + named(here)
 		}
 	}
 	if r.state == bulwark.ReachNotLinked {
 		// The word is OpenVEX's (https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md#status-justifications).
-		r.reason = fmt.Sprintf("vulnerable_code_not_present: none of the functions that %s names is linked into the program", strings.Join(by, " and "))
+		which := ""
+		if elsewhere {
+			which = " for its system"
+		}
+		r.reason = fmt.Sprintf("vulnerable_code_not_present: none of the functions that %s names%s is linked into the program", strings.Join(by, " and "), which)
 	}
 	return r
 }
@@ -134,10 +147,46 @@ func named(names []string) string {
 	return s
 }
 
+// A symbol is a function that is flawed.
+type symbol struct {
+	name    string // as in bulwark.Affected
+	systems string // "" is all
+}
+
+// on gives the names of the symbols that are flawed in a program that was built
+// for a system, each once; symbols are sorted by name. What is not known of the
+// system counts as if it were the one.
+func on(symbols []symbol, system string) []string {
+	os, arch, _ := strings.Cut(system, "/")
+	var names []string
+	for _, s := range symbols {
+		wantOS, wantArch, _ := strings.Cut(s.systems, "/")
+		if n := len(names); among(wantOS, os) && among(wantArch, arch) && (n == 0 || names[n-1] != s.name) {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
+// among tells whether one is in a list with commas. An empty one of them is
+// anything. The go command takes files for Linux for Android, too, and so on
+// (https://pkg.go.dev/cmd/go#hdr-Build_constraints).
+func among(list, one string) bool {
+	if list == "" || one == "" {
+		return true
+	}
+	for w := range strings.SplitSeq(list, ",") {
+		if w == one || one == "android" && w == "linux" || one == "ios" && w == "darwin" || one == "illumos" && w == "solaris" {
+			return true
+		}
+	}
+	return false
+}
+
 // symbolsOf gives the functions that a flaw is about, and which records say so.
 // It gives none unless all that the database of Go says about the flaw names
 // functions. Records of others, which never name any, do not count beside it.
-func symbolsOf(f *flaw) (symbols, by []string) {
+func symbolsOf(f *flaw) (symbols []symbol, by []string) {
 	for _, h := range f.hits {
 		if !strings.HasPrefix(h.rec.ID, "GO-") {
 			continue
@@ -151,13 +200,21 @@ func symbolsOf(f *flaw) (symbols, by []string) {
 				return nil, nil // another range of versions is affected as a whole
 			}
 			found = true
-			symbols = append(symbols, d.Symbols...)
+			for i, name := range d.Symbols {
+				s := symbol{name: name}
+				if len(d.Systems) == len(d.Symbols) {
+					s.systems = d.Systems[i]
+				}
+				symbols = append(symbols, s)
+			}
 		}
 		if !found {
 			return nil, nil
 		}
 		by = append(by, h.rec.ID)
 	}
-	slices.Sort(symbols)
+	slices.SortFunc(symbols, func(a, b symbol) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.systems, b.systems))
+	})
 	return slices.Compact(symbols), by
 }

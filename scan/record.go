@@ -20,7 +20,7 @@ import (
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "7"
+const recordVersion = "8"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.

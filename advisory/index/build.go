@@ -116,15 +116,15 @@ func (b *Builder) Add(a bulwark.Advisory) error {
 		}
 		pairs = append(pairs, pair{f.Name, string(buf)})
 		if f.Severity != 0 || f.CVSS != "" || symbols[f.Name] {
-			rec.Packages = append(rec.Packages, Detail{f.Name, release, f.Severity, f.CVSS, f.Symbols})
+			rec.Packages = append(rec.Packages, Detail{f.Name, release, f.Severity, f.CVSS, f.Symbols, f.Systems})
 		}
 	}
 	slices.SortFunc(rec.Packages, func(x, y Detail) int {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Release, y.Release), cmp.Compare(x.Severity, y.Severity),
-			cmp.Compare(x.CVSS, y.CVSS), slices.Compare(x.Symbols, y.Symbols))
+			cmp.Compare(x.CVSS, y.CVSS), slices.Compare(x.Symbols, y.Symbols), slices.Compare(x.Systems, y.Systems))
 	})
 	rec.Packages = slices.CompactFunc(rec.Packages, func(x, y Detail) bool {
-		return x.Name == y.Name && x.Release == y.Release && x.Severity == y.Severity && x.CVSS == y.CVSS && slices.Equal(x.Symbols, y.Symbols)
+		return x.Name == y.Name && x.Release == y.Release && x.Severity == y.Severity && x.CVSS == y.CVSS && slices.Equal(x.Symbols, y.Symbols) && slices.Equal(x.Systems, y.Systems)
 	})
 	text, err := json.Marshal(&rec)
 	if err != nil {

@@ -46,7 +46,7 @@ func sample(n int) []bulwark.Advisory {
 				f.Ranges, f.Module = []bulwark.Range{{Introduced: "0"}}, "mod:1"
 			case 4:
 				f.Ranges, f.Versions = []bulwark.Range{{Introduced: "3", Fixed: "4", LastAffected: "3.9"}}, []string{"9"}
-				f.Severity, f.CVSS, f.Symbols = bulwark.SeverityLow, "CVSS:4.0/x", []string{"p.S"}
+				f.Severity, f.CVSS, f.Symbols, f.Systems = bulwark.SeverityLow, "CVSS:4.0/x", []string{"p.S"}, []string{"windows"}
 			}
 			a.Affected = append(a.Affected, f)
 		}
@@ -100,7 +100,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, a := range list {
 		for _, f := range a.Affected {
 			k := key{a.ID, f.Name, strings.TrimPrefix(f.Ecosystem, "Test:")}
-			f.Ecosystem, f.Name, f.Severity, f.CVSS, f.Symbols = "", "", 0, "", nil
+			f.Ecosystem, f.Name, f.Severity, f.CVSS, f.Symbols, f.Systems = "", "", 0, "", nil, nil
 			want[k], names[k.name] = f, true
 		}
 	}

@@ -290,6 +290,7 @@ type Detail struct {
 	// Symbols are those of Affected. Under another name, y, older databases have
 	// them, which left out packages that are affected as a whole.
 	Symbols []string `json:"f,omitempty"`
+	Systems []string `json:"g,omitempty"` // those of Affected; older databases have none
 }
 
 // A Record is the cold part of an advisory. Affected is empty.

@@ -29,6 +29,8 @@ const (
 	maxReferences = 30
 	maxIDs        = 4000 // aliases, upstream or related ids
 	maxSymbols    = 2000 // for each package; more are as good as none
+	maxSystem     = 20   // bytes of the name of a system
+	maxSystems    = 100  // Go has about thirty
 )
 
 // record is an OSV record (https://ossf.github.io/osv-schema/), as much of it as
@@ -218,7 +220,7 @@ func (f Feed) affected(p *affected, r *record) (bulwark.Affected, bool) {
 	if a.Severity == bulwark.SeverityUnknown {
 		a.Severity = informational(db.string("informational"))
 	}
-	a.Symbols = symbols(eco)
+	a.Symbols, a.Systems = symbols(eco)
 	a.Module = module(&a, r)
 	return a, true
 }
@@ -383,20 +385,23 @@ func (m specific) score(key string) float64 {
 }
 
 // symbols gives the functions that a Go advisory names, and the packages of
-// which it names none, for they are affected as a whole
+// which it names none, for they are affected as a whole, and for each the systems
+// that it is flawed on; nil when that is all for all
 // (https://go.dev/doc/security/vuln/database#schema).
-func symbols(eco specific) []string {
+func symbols(eco specific) (out, systems []string) {
 	var imports []struct {
 		Path    string   `json:"path"`
 		Symbols []string `json:"symbols"`
+		OS      []string `json:"goos"`
+		Arch    []string `json:"goarch"`
 	}
 	if raw, ok := eco["imports"]; !ok || json.Unmarshal(raw, &imports) != nil {
-		return nil
+		return nil, nil
 	}
-	var out []string
+	some := false
 	for _, i := range imports {
 		if i.Path == "" {
-			return nil
+			return nil, nil
 		}
 		if len(i.Symbols) == 0 {
 			out = append(out, i.Path+".*")
@@ -405,8 +410,34 @@ func symbols(eco specific) []string {
 			out = append(out, i.Path+"."+s)
 		}
 		if len(out) > maxSymbols {
-			return nil
+			return nil, nil
+		}
+		on := system(i.OS, i.Arch)
+		for len(systems) < len(out) {
+			systems = append(systems, on)
+		}
+		some = some || on != ""
+	}
+	if !some {
+		systems = nil
+	}
+	return out, systems
+}
+
+// system writes what a part of an advisory is about, as Affected has it. Names
+// that are none are about every system: nothing is hidden by them.
+func system(os, arch []string) string {
+	for _, n := range slices.Concat(os, arch) {
+		if len(n) > maxSystem || strings.Trim(n, "abcdefghijklmnopqrstuvwxyz0123456789") != "" || n == "" {
+			return ""
 		}
 	}
-	return out
+	if len(os)+len(arch) > maxSystems {
+		return ""
+	}
+	s := strings.Join(os, ",")
+	if len(arch) > 0 {
+		s += "/" + strings.Join(arch, ",")
+	}
+	return s
 }

@@ -36,8 +36,9 @@ type affected struct {
 // versions is one range; fixed and last are never both set.
 type versions struct{ from, fixed, last string }
 
-// The ecosystems that the set may name, without release.
-var ecosystems = []string{"AlmaLinux", "Alpine", "crates.io", "Debian", "Go", "Maven", "npm", "NuGet", "Packagist", "PyPI", "RubyGems", "Ubuntu"}
+// The ecosystems that a set may name, without release. Bulwark is that of
+// products.txt.
+var ecosystems = []string{"AlmaLinux", "Alpine", "Bulwark", "crates.io", "Debian", "Go", "Maven", "npm", "NuGet", "Packagist", "PyPI", "RubyGems", "Ubuntu"}
 
 // maxSummary keeps summaries to one line of a report.
 const maxSummary = 120

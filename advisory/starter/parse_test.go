@@ -61,6 +61,7 @@ func TestParseRefuses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("CVE-2024-0001 low 2024-01-02\n  words\n  npm a ..1 =2\n")
 	f.Add(text[:2000])
+	f.Add(products[:2000])
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := parse(text)
 		if err != nil {

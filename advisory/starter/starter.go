@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package starter holds some 270 famous vulnerabilities, so that a first scan
-// without a network means something. It knows these facts and how to write
-// them as OSV records; it does not know how records are stored or matched. It
-// is no substitute for a database: whoever asks it says so.
+// Package starter holds the facts about vulnerabilities that are embedded: some
+// 270 famous ones, so that a first scan without a network means something, and
+// well-known ones of products that nobody publishes records of, which every
+// database is asked with. It knows these facts and how to write them as OSV
+// records; it does not know how records are stored or matched. It is no
+// substitute for a database: whoever asks it says so.
 package starter
 
 import (
@@ -26,6 +28,11 @@ const Built = "2026-11-22"
 //go:embed starter.txt
 var text string
 
+// products is written by hand, too.
+//
+//go:embed products.txt
+var products string
+
 // Records gives the set in the layout of OSV's exports: one record of the OSV
 // schema 1.7 (https://ossf.github.io/osv-schema/) as a JSON file
 // "osv/ECOSYSTEM/ID.json". As in the exports, a record that names packages of
@@ -33,7 +40,14 @@ var text string
 // record has database_specific.severity, a word in upper case, and
 // database_specific.exploited when it is in CISA's catalogue. The file system
 // is in memory, is the same bytes each time, and is safe for concurrent use.
-func Records() (fs.FS, error) {
+func Records() (fs.FS, error) { return records(text) }
+
+// Products gives the facts about products that are found as programs and
+// libraries, and of which no ecosystem of OSV has records, in the form of
+// [Records]: all of them in "osv/Bulwark".
+func Products() (fs.FS, error) { return records(products) }
+
+func records(text string) (fs.FS, error) {
 	list, err := parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("starter set: %w", err)

@@ -50,9 +50,9 @@ type record struct {
 	} `json:"database_specific"`
 }
 
-func load(t *testing.T) map[string]record {
+func load(t *testing.T, set func() (fs.FS, error)) map[string]record {
 	t.Helper()
-	fsys, err := starter.Records()
+	fsys, err := set()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func load(t *testing.T) map[string]record {
 }
 
 func TestRecords(t *testing.T) {
-	files := load(t)
+	files := load(t, starter.Records)
 	built, err := time.Parse(time.DateOnly, starter.Built)
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestRecords(t *testing.T) {
 }
 
 func TestLog4Shell(t *testing.T) {
-	r := load(t)["osv/Maven/CVE-2021-44228.json"]
+	r := load(t, starter.Records)["osv/Maven/CVE-2021-44228.json"]
 	if r.ID == "" {
 		t.Fatal("missing")
 	}
@@ -174,5 +174,23 @@ func TestLog4Shell(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"GHSA-jfh8-c2jp-5v3q"}, r.Aliases); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestProducts tells whether the second set is whole, and of one ecosystem.
+func TestProducts(t *testing.T) {
+	files := load(t, starter.Products)
+	for name, r := range files {
+		if name != "osv/Bulwark/"+r.ID+".json" || r.Summary == "" || strings.HasSuffix(r.Summary, ".") || r.Database.Severity == "" {
+			t.Errorf("%s: %+v", name, r)
+		}
+		for _, a := range r.Affected {
+			if a.Package.Ecosystem != "Bulwark" || len(a.Ranges) > 1 || len(a.Ranges)+len(a.Versions) == 0 {
+				t.Errorf("%s: %+v", name, a)
+			}
+		}
+	}
+	if len(files) < 150 {
+		t.Errorf("%d records, want 150 or more", len(files))
 	}
 }

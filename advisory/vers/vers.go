@@ -37,6 +37,7 @@ const (
 	schemeComposer
 	schemePVP
 	schemeCRAN
+	schemeProduct
 )
 
 // Compare orders two versions by the rules of an OSV ecosystem, with or
@@ -80,6 +81,8 @@ func Compare(ecosystem, a, b string) (int, error) {
 		return compareGem(a, b)
 	case schemeComposer:
 		return compareComposer(a, b)
+	case schemeProduct:
+		return compareProduct(a, b)
 	default: // schemePVP, schemeCRAN
 		return compareDotted(s, a, b)
 	}
@@ -87,8 +90,8 @@ func Compare(ecosystem, a, b string) (int, error) {
 
 // Scheme names the rules that [Compare] uses for an OSV ecosystem, with or
 // without its release: "dpkg", "rpm", "apk", "semver", "pep440", "maven",
-// "gem", "composer", "nuget", "pvp", "cran", "pub", "conan" or "opam"; "" for
-// an ecosystem without rules here. Bitnami is "semver", although there a
+// "gem", "composer", "nuget", "pvp", "cran", "pub", "conan", "opam" or "product";
+// "" for an ecosystem without rules here. Bitnami is "semver", although there a
 // number after a hyphen counts rebuilds of a release.
 func Scheme(ecosystem string) string { return schemeOf(ecosystem).String() }
 
@@ -123,6 +126,8 @@ func (s scheme) String() string {
 		return "pvp"
 	case schemeCRAN:
 		return "cran"
+	case schemeProduct:
+		return "product"
 	default:
 		return ""
 	}
@@ -169,6 +174,8 @@ func schemeOf(ecosystem string) scheme {
 		return schemePVP
 	case "Bioconductor", "CRAN":
 		return schemeCRAN
+	case Bulwark:
+		return schemeProduct
 	default:
 		return schemeNone
 	}

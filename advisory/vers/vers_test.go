@@ -126,7 +126,7 @@ func TestScheme(t *testing.T) {
 		"GitHub Actions": "semver", "Julia": "semver", "VSCode:x": "semver", "Kubernetes": "semver", "Linux": "semver",
 		"PyPI": "pep440", "Root:PyPI": "pep440", "Maven": "maven", "Maven:https://repo.example/": "maven", "RubyGems": "gem",
 		"Packagist": "composer", "NuGet": "nuget", "Hackage": "pvp", "GHC": "pvp", "CRAN": "cran", "Bioconductor": "cran",
-		"Pub": "pub", "ConanCenter": "conan", "opam": "opam",
+		"Pub": "pub", "ConanCenter": "conan", "opam": "opam", "Bulwark": "product",
 	}
 	for ecosystem := range want {
 		got[ecosystem] = vers.Scheme(ecosystem)

@@ -52,7 +52,8 @@ func (Classifier) WantsHead(_ string, head []byte) bool { return executable(head
 
 // Extract gives the product that a file belongs to, if the file says so. The
 // package has the name by which Bitnami's advisories know the product, where
-// there are any, and no ecosystem otherwise.
+// there are any, and no ecosystem otherwise: package advisory knows which of
+// those others publish under another name.
 func (e Classifier) Extract(ctx context.Context, f *bulwark.File) ([]bulwark.Package, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

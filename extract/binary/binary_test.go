@@ -346,3 +346,27 @@ func BenchmarkClassifier(b *testing.B) {
 		}
 	}
 }
+
+// TestOwnFacts tells whether the products of Bulwark's own table of flaws are
+// found under those names, and have no advisories that are better.
+func TestOwnFacts(t *testing.T) {
+	text, err := os.ReadFile("../../advisory/starter/products.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := binary.Products()
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[0] != "Bulwark" || line[0] != ' ' {
+			continue
+		}
+		seen[f[1]] = true
+		if bitnami, ok := names[f[1]]; !ok || bitnami != "" {
+			t.Errorf("%s: a product %t, in Bitnami's advisories %q", f[1], ok, bitnami)
+		}
+	}
+	if len(seen) < 40 {
+		t.Errorf("facts about %d products, want 40 or more", len(seen))
+	}
+}

@@ -74,7 +74,7 @@ func extract(t testing.TB, fsys fs.FS, os *bulwark.OS) ([]bulwark.Package, []bul
 }
 
 func TestExtract(t *testing.T) {
-	for _, name := range []string{"debian.txtar", "bookworm.txtar", "distroless.txtar", "opkg.txtar", "openwrt.txtar", "damaged.txtar"} {
+	for _, name := range []string{"debian.txtar", "bookworm.txtar", "distroless.txtar", "opkg.txtar", "openwrt.txtar", "order.txtar", "damaged.txtar"} {
 		t.Run(name, func(t *testing.T) {
 			fsys, want := load(t, name)
 			for path, f := range fsys {

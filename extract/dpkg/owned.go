@@ -94,28 +94,83 @@ func (c *collector) text(p string, limit int64) string {
 	return b.String()
 }
 
-// list reads a file of absolute paths, one a line. Directories come before what
-// is in them. The paths are parts of text.
+// list reads a file of absolute paths, one a line. What something else is in is a
+// directory and left out, wherever it stands; dpkg lists it just before what is in
+// it, other tools do not. The paths are parts of text.
 func list(text, kind string) []string {
 	files := make([]string, 0, strings.Count(text, "\n"))
+	dirs := map[string]bool{} // what something is in; true once it is gone from files
+	last := ""                // the directory of the path before
+	apart := 0                // how many of dirs did not stand just before their contents
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
 		if kind == kindOpkg {
 			// Newer ones have the mode and the target of a link behind it.
 			line, _, _ = strings.Cut(line, "\t")
 		}
-		if len(files) > 0 {
-			rest, inside := strings.CutPrefix(strings.TrimPrefix(line, "/"), files[len(files)-1])
-			if inside && strings.HasPrefix(rest, "/") {
-				files = files[:len(files)-1] // that was a directory
+		p, ok := clean(strings.TrimPrefix(line, "/"))
+		if !ok {
+			continue
+		}
+		if d := parent(p); d != last {
+			last = d
+			if _, known := dirs[d]; !known && d != "" {
+				n := len(files)
+				dirs[d] = n > 0 && files[n-1] == d
+				if dirs[d] {
+					files = files[:n-1]
+				} else {
+					apart++
+				}
 			}
 		}
-		if p, ok := clean(strings.TrimPrefix(line, "/")); ok {
-			files = append(files, p)
-		}
+		files = append(files, p)
+	}
+	if apart > 0 {
+		files = slices.DeleteFunc(files, func(p string) bool {
+			gone, dir := dirs[p]
+			if dir && !gone {
+				dirs[p] = true
+				apart--
+			}
+			return dir
+		})
+	}
+	if apart > 0 { // a directory is not listed: those that it is in may be
+		files = leaves(files)
 	}
 	return withAliases(files)
 }
+
+// leaves gives the paths that nothing is in, in another order.
+func leaves(files []string) []string {
+	slices.SortFunc(files, func(a, b string) int { // a directory just before its contents
+		n := min(len(a), len(b))
+		for i := range n {
+			if a[i] == b[i] {
+				continue
+			}
+			if a[i] == '/' || b[i] != '/' && a[i] < b[i] {
+				return -1
+			}
+			return 1
+		}
+		return len(a) - len(b)
+	})
+	out := files[:0]
+	for i, p := range files {
+		if i+1 < len(files) {
+			if rest, ok := strings.CutPrefix(files[i+1], p); ok && rest != "" && rest[0] == '/' {
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// parent gives the directory that a clean relative path is in, or "".
+func parent(p string) string { return p[:max(strings.LastIndexByte(p, '/'), 0)] }
 
 // sums reads a file of digests and relative paths.
 func sums(text string) []string {

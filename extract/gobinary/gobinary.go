@@ -37,6 +37,8 @@ const (
 	// maxName bounds module paths and versions. The longest known ones have
 	// about 200 bytes.
 	maxName = 1024
+	// maxSystem bounds the names of systems and architectures, bytes.
+	maxSystem = 20
 )
 
 // An Extractor reads Go programs, libraries and plugins. Its zero value is
@@ -116,17 +118,21 @@ func (e Extractor) Inventory(ctx context.Context, f *bulwark.File) (bulwark.Inve
 	if goVersion == "" {
 		return bulwark.Inventory{}, nil
 	}
-	pkgs, names, err := packages(f.Path, goVersion, modules)
-	linked := bulwark.Program{Path: f.Path}
+	pkgs, names, system, err := packages(f.Path, goVersion, modules)
+	if p.fat { // the others are for the same system and another architecture
+		system, _, _ = strings.Cut(system, "/")
+	}
+	linked := bulwark.Program{Path: f.Path, System: system}
 	if linked.Functions, linked.Unknown = p.functions(names); ctx.Err() != nil {
 		return bulwark.Inventory{Packages: pkgs}, ctx.Err()
 	}
 	return bulwark.Inventory{Packages: pkgs, Programs: []bulwark.Program{linked}}, err
 }
 
-// packages gives what the build information tells, and by which names the linker
-// and advisories know packages.
-func packages(file, goVersion, modules string) (pkgs []bulwark.Package, names funcset.Builder, err error) {
+// packages gives what the build information tells, by which names the linker and
+// advisories know packages, and what the program was built for, as
+// [bulwark.Program] has it.
+func packages(file, goVersion, modules string) (pkgs []bulwark.Package, names funcset.Builder, system string, err error) {
 	where := []bulwark.Location{{Path: file}}
 	pkgs = []bulwark.Package{{
 		PURL:      purl("stdlib", stdlib(goVersion)),
@@ -137,11 +143,11 @@ func packages(file, goVersion, modules string) (pkgs []bulwark.Package, names fu
 		By:        name,
 	}}
 	if modules == "" {
-		return pkgs, names, nil
+		return pkgs, names, "", nil
 	}
 	info, err := debug.ParseBuildInfo(modules)
 	if err != nil {
-		return pkgs, names, fmt.Errorf("go build information of %q: %w", file, err)
+		return pkgs, names, "", fmt.Errorf("go build information of %q: %w", file, err)
 	}
 	seen := map[string]bool{}
 	add := func(path, version string) {
@@ -174,7 +180,29 @@ func packages(file, goVersion, modules string) (pkgs []bulwark.Package, names fu
 		}
 	}
 	names.Main = info.Path
-	return pkgs, names, nil
+	return pkgs, names, builtFor(info), nil
+}
+
+// builtFor gives the system that a program was built for, which the go command
+// writes since 1.18: "linux/amd64", "" when nothing is said, and one part where
+// only that is.
+func builtFor(info *debug.BuildInfo) string {
+	var os, arch string
+	for _, s := range info.Settings {
+		if len(s.Value) > maxSystem || strings.Trim(s.Value, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+			continue
+		}
+		switch s.Key {
+		case "GOOS":
+			os = s.Value
+		case "GOARCH":
+			arch = s.Value
+		}
+	}
+	if arch == "" {
+		return os
+	}
+	return os + "/" + arch
 }
 
 // released gives v, or "" when the go command wrote its word for no version.

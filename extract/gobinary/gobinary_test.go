@@ -288,6 +288,34 @@ func TestMainVersion(t *testing.T) {
 	}
 }
 
+func TestSystem(t *testing.T) {
+	le := binary.LittleEndian
+	settings := func(lines ...string) []byte {
+		return blob("go1.22.1", "path\tx\nmod\texample.com/x\tv1.0.0\t\nbuild\t"+strings.Join(lines, "\nbuild\t")+"\n")
+	}
+	now := settings("GOARCH=arm64", "GOOS=darwin")
+	got := map[string]string{}
+	for name, data := range map[string][]byte{
+		"both":      elf(true, le, ".go.buildinfo", settings("CGO_ENABLED=0", "GOARCH=amd64", "GOOS=linux", "GOAMD64=v1")),
+		"os":        elf(true, le, ".go.buildinfo", settings("GOOS=js")),
+		"arch":      elf(true, le, ".go.buildinfo", settings("GOARCH=386")),
+		"before":    elf(true, le, ".go.buildinfo", settings("-compiler=gc")),
+		"nothing":   elf(true, le, ".go.buildinfo", blob("go1.22.1", "")),
+		"odd":       elf(true, le, ".go.buildinfo", settings("GOOS=li/nux", "GOARCH="+strings.Repeat("a", 21))),
+		"macho":     macho(now),
+		"universal": fat(macho(now)),
+	} {
+		got[name] = program(t, data).System
+	}
+	want := map[string]string{
+		"both": "linux/amd64", "os": "js", "arch": "/386", "before": "", "nothing": "", "odd": "",
+		"macho": "darwin/arm64", "universal": "darwin",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNoProgram(t *testing.T) {
 	le := binary.LittleEndian
 	for name, data := range map[string][]byte{

@@ -73,6 +73,7 @@ type program struct {
 	segments []segment // what is loaded
 	data     segment   // where build information may lie; size 0 when nowhere
 	table    segment   // of functions, see functions.go; size 0 when not told
+	fat      bool      // one of several architectures in the file
 	constant []segment // what is loaded, and neither written to nor executed
 }
 
@@ -322,7 +323,7 @@ func (p *program) thin(h []byte) (*program, []byte, error) {
 	if off > p.size || size > p.size-off || size < 64 {
 		return nil, nil, nil
 	}
-	q := &program{r: io.NewSectionReader(p.r, int64(off), int64(size)), size: size}
+	q := &program{r: io.NewSectionReader(p.r, int64(off), int64(size)), size: size, fat: true}
 	head, err := q.bytes(0, 64)
 	return q, head, err
 }

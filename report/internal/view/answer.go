@@ -58,7 +58,11 @@ func (v *View) Caveats() []Caveat {
 			were(v.countIn(d.Uncovered), "package was", "packages were"))
 	}
 	if len(d.Unwatched) > 0 {
-		add(false, "", "Nobody publishes advisories about %s: they are listed, and were not looked up.", list3(d.Unwatched))
+		asked := "were not looked up"
+		if slices.Contains(d.Unwatched, "generic") { // products that the scanner names itself
+			asked = "were looked up in Bulwark's own table of well-known flaws only"
+		}
+		add(false, "", "Nobody publishes advisories about %s: they are listed, and %s.", list3(d.Unwatched), asked)
 	}
 	if n := v.Hiding(); n > 0 {
 		add(true, "", "%s may hide packages.", text.Plural(n, "gap", "gaps"))
