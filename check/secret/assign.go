@@ -4,6 +4,7 @@ package secret
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"strings"
 )
@@ -12,6 +13,8 @@ const (
 	maxName  = 64  // bytes of a name before and after the keyword in it; a longer run is data
 	maxGap   = 72  // bytes between a name and its value: operators, types, calls
 	maxValue = 400 // bytes of a value; keys that are longer have forms of their own
+	maxItems = 32  // values of one list
+	maxProse = 24  // bytes of words between a name and the colon before its value
 )
 
 // findAssigned finds a value that nobody wrote by hand behind a name that says
@@ -35,6 +38,10 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 		return nil, at + 1
 	}
 	value := data[start:end]
+	if quoted && end < len(data) && in(data[end], "\r\n") && bytes.HasPrefix(value, []byte("eyJ")) {
+		return nil, at + 1 // a signed token over some lines, which a rule of its own reads
+	}
+	list := bytes.IndexByte(data[to:start], '[') >= 0
 	if quoted { // "Bearer abc" is one of its words
 		if n := bytes.LastIndexByte(value, ' '); n >= 0 && n <= 8 {
 			start += n + 1
@@ -50,21 +57,63 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 		return nil, at + 1
 	case !secretive(name):
 		return nil, at + 1
-	case strings.Contains(name, "pass") || strings.Contains(name, "pwd"):
-		if path == "" { // an environment, where the name counts, see package image
-			return nil, at + 1
-		}
-		if !randomToken(name, value) && (code || !randomPassword(value)) {
-			return nil, at + 1
-		}
-	case !randomToken(name, value) && !(field && len(value) >= 10 && randomPassword(value)):
+	case !drawnFor(name, path, value, field, code):
 		return nil, at + 1
+	case strings.Contains(path, "test_vector") || strings.Contains(path, "testvector") || strings.Contains(path, "test-vector"):
+		return nil, at + 1 // of a standard
 	case plainKey(name) && (len(value) < 22 || strings.Contains(name, "consumer") || bytes.Contains(bytes.ToLower(data[end:min(len(data), end+64)]), []byte("secret"))):
 		return nil, at + 1 // of a key and a secret, the key is the name
 	}
+	found := []match{{rule: r, start: start, end: end, secret: value, whole: data[from:end], severity: r.Severity}}
 	// What looks further at the same bytes, as at a key in base64, is not kept
 	// from them: hence no more than the place is said to be done.
-	return []match{{rule: r, start: start, end: end, secret: value, whole: data[from:end], severity: r.Severity}}, at + 1
+	done := at + 1
+	for quoted && list && len(found) < maxItems {
+		if start, end = nextItem(data, end); start < 0 {
+			break
+		}
+		if value = data[start:end]; len(value) < 7 || !drawnFor(name, path, value, field, code) {
+			break
+		}
+		found = append(found, match{rule: r, start: start, end: end, secret: value, whole: value, severity: r.Severity})
+		done = start // so that no list is walked again for what stands in it
+	}
+	return found, done
+}
+
+// drawnFor tells whether value was drawn, for a name: a password may be short.
+func drawnFor(name, path string, value []byte, field, code bool) bool {
+	if strings.Contains(name, "pass") || strings.Contains(name, "pwd") {
+		if path == "" { // an environment, where the name counts, see package image
+			return false
+		}
+		return randomToken(name, value) || !code && randomPassword(value)
+	}
+	return randomToken(name, value) || field && len(value) >= 10 && randomPassword(value)
+}
+
+// nextItem gives the text in quotes that follows the one that ends at i, after a
+// comma; -1 when the list ends.
+func nextItem(data []byte, i int) (start, end int) {
+	comma := false
+	i++
+	for limit := min(len(data), i+maxGap); i < limit; i++ {
+		switch c := data[i]; {
+		case c == ',' && !comma:
+			comma = true
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+		case comma && (c == '"' || c == '\'' || c == '`'):
+			i++
+			n := bytes.IndexAny(data[i:min(len(data), i+maxValue)], string([]byte{c, '\\', '\n', '\r'}))
+			if n <= 0 || data[i+n] != c {
+				return -1, -1
+			}
+			return i, i + n
+		default:
+			return -1, -1
+		}
+	}
+	return -1, -1
 }
 
 // plainKey tells whether a name is that of any key: of a cipher, or of a table.
@@ -99,6 +148,17 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 		case in(c, "=:>|?,(&!"):
 			op, last = true, c
 			i++
+		case c == ')' && !op && i+4 < limit && string(data[i:i+4]) == ") { " && in(data[i+4], "\"'"): // let(:name) { "…" }
+			op, last = true, '='
+			i += 4
+		case c == '[' && in(last, "=:") && i+1 < limit && in(data[i+1], " \t\r\n\"'`"): // a list
+			i++
+		case c == '{' && in(last, "=:"): // keys by their version
+			n := versionKey(data[i+1 : limit])
+			if n < 0 {
+				return -1, -1, false
+			}
+			i += 1 + n
 		case c == '"' || c == '\'' || c == '`':
 			i++
 			if !op {
@@ -110,6 +170,13 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 			}
 			return i, i + n, true
 		default:
+			if !op && c >= 'a' && c <= 'z' && data[i-1] == ' ' { // Password for this key: abc
+				if i = proseColon(data, i); i < 0 {
+					return -1, -1, false
+				}
+				op, last = true, ':'
+				continue
+			}
 			if !op || !wordByte(c) && !in(c, "+/-~!@#%^*") {
 				return -1, -1, false
 			}
@@ -123,6 +190,8 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 			}
 			switch {
 			case j == limit || next == limit:
+			case j == i+3 && data[j] == '(' && string(data[i:j]) == "ENC": // encrypted
+				return -1, -1, false
 			case j > i && data[j] == '(':
 				if calls++; calls > 2 {
 					return -1, -1, false
@@ -154,10 +223,46 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 	return -1, -1, false
 }
 
+// proseColon gives the place behind the colon and the blank that end the words at
+// i, in lower case; -1 when there are none within maxProse bytes.
+func proseColon(data []byte, i int) int {
+	for limit := min(len(data)-1, i+maxProse); i < limit; i++ {
+		switch c := data[i]; {
+		case c == ' ' || c >= 'a' && c <= 'z':
+		case c == ':' && data[i+1] == ' ':
+			return i + 2
+		default:
+			return -1
+		}
+	}
+	return -1
+}
+
+// versionKey counts the bytes of a key of three signs at most, one of them a
+// digit, in quotes and with its colon, at the start of b; -1 when there is none.
+func versionKey(b []byte) int {
+	i := len(b) - len(bytes.TrimLeft(b, " \t\r\n"))
+	if i == len(b) || !in(b[i], "\"'") {
+		return -1
+	}
+	n := bytes.IndexByte(b[i+1:min(len(b), i+5)], b[i])
+	if n < 1 || bytes.IndexAny(b[i+1:i+1+n], "0123456789") < 0 {
+		return -1
+	}
+	i += n + 2
+	for i < len(b) && b[i] == ' ' {
+		i++
+	}
+	if i == len(b) || b[i] != ':' {
+		return -1
+	}
+	return i + 1
+}
+
 // secretive tells whether a name, in lower case, is that of the secret itself:
 // not of what is published, counted or looked up, nor of its place or kind.
 func secretive(name string) bool {
-	for _, w := range [...]string{"public", "publish", "pubkey", "pub_key", "sitekey", "site_key", "digest", "fingerprint", "checksum", "integrity", "address", "contract", "page", "next", "contin", "cursor", "sync", "resum", "idempot", "tokeniz", "keyid", "key_id", "key-id", "class"} {
+	for _, w := range [...]string{"public", "publish", "pubkey", "pub_key", "sitekey", "site_key", "digest", "fingerprint", "checksum", "integrity", "address", "contract", "page", "next", "contin", "cursor", "sync", "resum", "idempot", "tokeniz", "purchase", "keyid", "key_id", "key-id", "class"} {
 		if strings.Contains(name, w) {
 			return false
 		}
@@ -166,7 +271,7 @@ func secretive(name string) bool {
 		return false
 	}
 	name = strings.TrimRight(name, "_-.")
-	for _, w := range [...]string{"id", "ids", "type", "name", "url", "uri", "path", "file", "dir", "endpoint", "expires", "expiry", "length", "size", "index", "count", "field", "header", "regex", "pattern", "label", "prefix", "version", "arn", "hint", "title", "description", "ref", "policy", "algorithm", "format"} {
+	for _, w := range [...]string{"id", "ids", "type", "name", "url", "uri", "path", "file", "dir", "endpoint", "expires", "expiry", "length", "size", "index", "count", "field", "header", "regex", "pattern", "label", "prefix", "version", "arn", "hint", "title", "description", "ref", "policy", "algorithm", "format", ".encode", ".decode"} {
 		if strings.HasSuffix(name, w) {
 			return false
 		}
@@ -209,11 +314,17 @@ func shapeOf(s []byte) (sh shape) {
 // and digits that change all the time and make no words. name is what it is
 // assigned to, in lower case.
 func randomToken(name string, s []byte) bool {
+	return drawn(name, s) && !encodedWords(s)
+}
+
+// drawn is randomToken without a look into base64.
+func drawn(name string, s []byte) bool {
 	s = bytes.TrimRight(s, "=")
-	n := len(s)
-	if n < 16 || counted(s) || known(s) {
+	if len(s) < 16 || counted(s) || known(s) {
 		return false
 	}
+	s = bytes.TrimPrefix(s, []byte("0x"))
+	n := len(s)
 	for _, c := range s {
 		if !wordByte(c) && !in(c, "+/-.~!@#%^&*?:=;,()$") {
 			return false
@@ -223,11 +334,15 @@ func randomToken(name string, s []byte) bool {
 	letters := sh.upper + sh.lower
 	switch {
 	case hexadecimal(s):
-		return n >= 20 && 5*sh.digits >= n && letters >= 3
+		short := n == 16 && strings.Contains(name, "secret") && sh.digits >= 5
+		return (n >= 20 || short) && 5*sh.digits >= n && letters >= 3
+	case n >= 24 && hexadecimal(bytes.ToLower(s)): // put together of some
+		return 5*sh.digits >= n && letters >= 3
 	case n == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-':
 		return sh.digits >= 6 && sh.marks == 4
 	case sh.upper == n-sh.digits && base32Only(s):
-		return sh.digits >= 2 && (strings.Contains(name, "secret") || strings.Contains(name, "otp") || strings.Contains(name, "seed"))
+		return sh.digits >= 2 && (strings.Contains(name, "secret") || strings.Contains(name, "otp") || strings.Contains(name, "seed")) ||
+			n >= 24 && 10*sh.digits >= n && (strings.Contains(name, "api") || strings.Contains(name, "token")) && !wordy(s)
 	case sh.upper > 1 && sh.lower > 1 && sh.digits > 2 && sh.marks <= 4 && 2*sh.changes >= n:
 		return true // no words are written like that
 	case wordy(s):
@@ -238,16 +353,36 @@ func randomToken(name string, s []byte) bool {
 	case sh.upper > 0 && sh.lower > 0 && sh.digits > 0:
 		return 5*sh.changes >= 2*n
 	case sh.upper > 2 && sh.lower > 2:
-		return n >= 20 && 2*sh.changes >= n
+		return n >= 20 && 5*sh.changes >= 2*n // of those that were drawn, half
 	}
 	// Keys that somebody struck blindly change less than those that were drawn.
 	return sh.digits >= 3 && letters >= 4 && sh.marks <= 2 && (10*sh.changes >= 3*n || n >= 24 && 10*sh.changes >= 2*n)
 }
 
+// encodedWords tells whether s is base64 of a text that was not drawn either.
+func encodedWords(s []byte) bool {
+	s = bytes.TrimRight(s, "=")
+	var buf [maxValue]byte
+	if base64.RawStdEncoding.DecodedLen(len(s)) > len(buf) {
+		return false
+	}
+	n, err := base64.RawStdEncoding.Decode(buf[:], s)
+	if err != nil || n < 12 {
+		return false
+	}
+	for _, c := range buf[:n] {
+		if c < ' ' || c >= 0x7F {
+			return false
+		}
+	}
+	return !drawn("", buf[:n]) && !randomPassword(buf[:n])
+}
+
 // known tells whether s begins as what other rules look into, or as what is
-// public: keys of SSH, certificates, signed tokens, addresses of Ethereum.
+// public: keys of SSH, certificates, signed tokens, addresses of Ethereum, text that
+// OpenSSL encrypted.
 func known(s []byte) bool {
-	for _, w := range [...]string{"AAAA", "MII", "LS0t", "ssh-", "xpub", "tpub", "pk_", "sha256-", "sha512-", "sha256:", "urn:"} {
+	for _, w := range [...]string{"AAAA", "MII", "LS0t", "U2FsdGVkX1", "ssh-", "xpub", "tpub", "pk_", "sha256-", "sha512-", "sha256:", "urn:"} {
 		if bytes.HasPrefix(s, []byte(w)) {
 			return true
 		}

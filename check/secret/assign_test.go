@@ -34,13 +34,26 @@ func TestAssignedValue(t *testing.T) {
 		`<NAME>abc</NAME>`:               "abc",
 		`?NAME=abc&b=c`:                  "abc",
 		"NAME =\n  'abc'":                "abc",
+		`NAME = ["abc", "def"]`:          "abc",
+		"NAME = [\n  'abc',\n]":          "abc",
+		`NAME = {"1": "abc"}`:            "abc",
+		`NAME for this one: abc`:         "abc",
+		`let(:NAME) { 'abc' }`:           "abc",
 		`NAME abc`:                       "",
-		`NAME = f(g(h("abc")))`:          "",
-		`NAME = ${ABC}`:                  "",
-		`NAME = {`:                       "",
-		`NAME: `:                         "",
-		"NAME:\n\n\nabc":                 "",
-		"NAME = \"abc\ndef\"":            "abc",
+		`NAME = {"id": "abc"}`:           "",
+		`NAME = {"1"`:                    "",
+		`NAME = [abc]`:                   "",
+		`NAMEs ([abc](def))`:             "",
+		`NAME = ENC(abc)`:                "",
+		`if (NAME) { abc }`:              "",
+		`NAME of which nobody would say that it is: abc`: "",
+		`NAME for this`:         "",
+		`NAME = f(g(h("abc")))`: "",
+		`NAME = ${ABC}`:         "",
+		`NAME = {`:              "",
+		`NAME: `:                "",
+		"NAME:\n\n\nabc":        "",
+		"NAME = \"abc\ndef\"":   "abc",
 		`NAME = "` + strings.Repeat("a", maxValue+1) + `"`: "",
 	} {
 		i := strings.Index(text, "NAME") + len("NAME")
@@ -66,6 +79,13 @@ func TestRandom(t *testing.T) {
 		"cc0¦3a98d-838f-897f-ce16-7f73ad561a92":       true,
 		"k3v¦9x2m7q4z8w1t6r5p0":                       true,
 		"aKd¦JqWzXvBnMcTyGhRpLs":                      true,
+		"hRt¦qWzLkVbxNfDgPmCsJyTe":                    true,
+		"0x8d¦074bf25a916ec3d84f70a1be5c92d3":         true,
+		"2023¦02BBbcfaf3bbfa99e8a6913F10":             true,
+		"83d0¦49b7fa5261ec":                           true,
+		"cTlK¦ajZDaDRRdjRYejdXMm5C":                   true, // base64 of what was drawn
+		"ZXhh¦bXBsZS1hcHAtc2VjcmV0":                   false,
+		"U2Fs¦dGVkX1hGPYlTqW7mKx2vRb":                 false,
 		"@x!¦3$kq9&*m(2)z_7v+w8=p#4^d%r5-t6n1j0bh~xc": true,
 		"myApplicationSecretToken2":                   false,
 		"test-secret-number-12":                       false,
@@ -96,6 +116,54 @@ func TestRandom(t *testing.T) {
 	} {
 		if got := randomPassword([]byte(plain(text))); got != want {
 			t.Errorf("password %q: %v", text, got)
+		}
+	}
+}
+
+// The values of a list are found as far as they were drawn, each at its place.
+func TestAssignedList(t *testing.T) {
+	c := newCheck(t)
+	text := plain(`keys = 1
+secret_keys = [
+  '8d07¦4bf25a916ec3d84f70a1be5c92d3',
+  '5c1e¦7b0a94d2f386e1b7c5a09d4f2e88',
+
+  "6c8f¦02eb50834217816b5ae7ca3c58c0", 'by hand', 'f2a9¦61c07e34bd85a1967c20ef48d3b5'
+]
+`)
+	got, err := c.Check(t.Context(), bulwark.MemoryFile("srv/app/a.txt", 0o644, []byte(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []int
+	for _, f := range got {
+		for _, e := range f.Evidence {
+			lines = append(lines, e.Line)
+		}
+	}
+	if d := cmp.Diff([]int{3, 4, 6}, lines); d != "" {
+		t.Error(d)
+	}
+	long := "token = [" + strings.Repeat(plain(`"6c8f¦02eb50834217816b5ae7ca3c58c0", `), 3*maxItems)
+	found, end := findAssigned(&rule{}, "a.txt", []byte(long), 0)
+	if len(found) != maxItems || end <= found[maxItems-2].start {
+		t.Errorf("%d items, the last at %d", len(found), end)
+	}
+}
+
+// Words in a password do not make it one that nobody would guess.
+func TestWeakLetters(t *testing.T) {
+	for text, want := range map[string]bool{
+		"mysecret123":             true,
+		"my-password":             true,
+		"foo%3A%2F%5C%21~%40;bar": true,
+		"%":                       false,
+		"":                        true,
+		"v7Tx¦q2Wm9Zk":            false,
+		"p83a¦3s2s94":             false,
+	} {
+		if got := weakLetters([]byte(plain(text))); got != want {
+			t.Errorf("%q: %v", text, got)
 		}
 	}
 }
