@@ -14,7 +14,9 @@ const (
 	maxGap   = 72  // bytes between a name and its value: operators, types, calls
 	maxValue = 400 // bytes of a value; keys that are longer have forms of their own
 	maxItems = 32  // values of one list
-	maxProse = 24  // bytes of words between a name and the colon before its value
+	maxProse = 40  // bytes of words between a name and the colon before its value
+	maxBlank = 16  // bytes of blanks that may part a value from its name
+	minBare  = 10  // bytes of a value that only a blank parts from its name
 )
 
 // findAssigned finds a value that nobody wrote by hand behind a name that says
@@ -29,7 +31,7 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 	for to < len(data) && to-at < maxName && nameByte(data[to]) {
 		to++
 	}
-	if at-from == maxName || to-at == maxName {
+	if at-from == maxName || to-at == maxName || from == to {
 		return nil, at + 1
 	}
 	option := data[from] == '-'
@@ -52,6 +54,9 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 	// In a program, what is not quoted is a name, but for the fields of an address.
 	field := from > 0 && in(data[from-1], "&?")
 	code := !quoted && sourceCode(path) && !field
+	if !option && !field && len(bytes.Trim(data[to:start], " \t\"'`")) == 0 && start-to <= maxBlank && (!parted(name, value, quoted, code) || partedBefore(data[:from])) {
+		return nil, at + 1
+	}
 	switch {
 	case len(value) < 7 || code && bytes.IndexByte(value, '.') >= 0:
 		return nil, at + 1
@@ -81,9 +86,30 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 	return found, done
 }
 
+// parted tells whether value belongs to a name that only blanks part it from:
+// password "abc", ENV TOKEN abc. In a program and in prose, much more does.
+func parted(name string, value []byte, quoted, code bool) bool {
+	if code {
+		return false
+	}
+	sh := shapeOf(value)
+	return quoted || len(value) >= 16 || strings.Contains(name, "pass") && sh.upper > 0 && sh.lower > 0 && sh.digits > 1 && 2*sh.changes >= len(value)
+}
+
+// partedBefore tells whether before ends in a way that what follows is no name
+// with a value: a path, or the part of a statement of SQL that a password follows,
+// for which there is a rule.
+func partedBefore(before []byte) bool {
+	if bytes.HasSuffix(before, []byte("/")) {
+		return true
+	}
+	low := bytes.ToLower(before[max(0, len(before)-10):])
+	return bytes.HasSuffix(low, []byte(" by ")) || bytes.HasSuffix(low, []byte("with ")) || bytes.HasSuffix(low, []byte("encrypted "))
+}
+
 // drawnFor tells whether value was drawn, for a name: a password may be short.
 func drawnFor(name, path string, value []byte, field, code bool) bool {
-	if strings.Contains(name, "pass") || strings.Contains(name, "pwd") {
+	if strings.Contains(name, "pass") || strings.Contains(name, "pwd") || name == "psk" {
 		if path == "" { // an environment, where the name counts, see package image
 			return false
 		}
@@ -129,7 +155,11 @@ func nameByte(b byte) bool { return wordByte(b) || b == '-' || b == '.' || b == 
 func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool) {
 	op, lines, calls := option, 0, 0
 	var last byte // the last operator
-	for limit := min(len(data), i+maxGap); i < limit; {
+	limit := min(len(data), i+maxGap)
+	if n := pairValue(data[i:limit]); n > 0 {
+		i, op, last = i+n, true, '='
+	}
+	for i < limit {
 		c := data[i]
 		switch {
 		case c == ' ' || c == '\t' || c == '\\' || c == '\r' || c == ']':
@@ -148,6 +178,15 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 		case in(c, "=:>|?,(&!"):
 			op, last = true, c
 			i++
+		case c == '-' && op && !option && i+1 < limit && data[i+1] == ' ': // a list of YAML
+			i++
+		case c == ')' && i+1 < limit && data[i+1] == '.': // expect(token).toBe("abc"), token().should.equal("abc")
+			n := comparison(data[i+1 : limit])
+			if n < 0 {
+				return -1, -1, false
+			}
+			op, last = true, '('
+			i += 1 + n
 		case c == ')' && !op && i+4 < limit && string(data[i:i+4]) == ") { " && in(data[i+4], "\"'"): // let(:name) { "…" }
 			op, last = true, '='
 			i += 4
@@ -161,8 +200,12 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 			i += 1 + n
 		case c == '"' || c == '\'' || c == '`':
 			i++
-			if !op {
+			switch {
+			case !op && in(data[i-2], " \t"): // password "abc"
+			case !op:
 				continue // closes the name
+			case c == '`' && i < limit && data[i] == '`': // of reStructuredText
+				i++
 			}
 			n := bytes.IndexAny(data[i:min(len(data), i+maxValue)], string([]byte{c, '\\', '\n', '\r'}))
 			if n < 0 {
@@ -170,6 +213,11 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 			}
 			return i, i + n, true
 		default:
+			if !op && in(data[i-1], " \t") { // ENV TOKEN abc
+				if end = bareWord(data, i); end > 0 {
+					return i, end, false
+				}
+			}
 			if !op && c >= 'a' && c <= 'z' && data[i-1] == ' ' { // Password for this key: abc
 				if i = proseColon(data, i); i < 0 {
 					return -1, -1, false
@@ -223,12 +271,80 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 	return -1, -1, false
 }
 
+// comparison counts the bytes of the calls at the start of b that compare with
+// what follows in brackets, .should.equal( or .toBe(; -1 when there is none.
+func comparison(b []byte) int {
+	n := 0
+	for n < len(b) && (wordByte(b[n]) || b[n] == '.') {
+		n++
+	}
+	if n == len(b) || b[n] != '(' || !bytes.Contains(b[:n], []byte("qual")) && !bytes.Contains(b[:n], []byte("eql")) && !bytes.HasSuffix(b[:n], []byte("toBe")) {
+		return -1
+	}
+	return n + 1
+}
+
+// pairValue counts the bytes between a name that is a value itself and what is
+// called its value: name="token" value="abc", "name": "token", "value": "abc",
+// and a key and a text of a property list; 0 when there is none.
+func pairValue(b []byte) int {
+	if bytes.HasPrefix(b, []byte("</key>")) {
+		n := bytes.IndexByte(b, '>') + 1
+		n += len(b[n:]) - len(bytes.TrimLeft(b[n:], " \t\r\n"))
+		if bytes.HasPrefix(b[n:], []byte("<string>")) {
+			return n + len("<string>")
+		}
+		return 0
+	}
+	i := 0
+	for i < len(b) && i < 32 && in(b[i], "\"' \t\r\n,{") {
+		i++
+	}
+	if i < 2 || i == len(b) || b[i]|foldBit != 'v' && b[i] != 'd' {
+		return 0
+	}
+	j := i
+	for j < len(b) && wordByte(b[j]) {
+		j++
+	}
+	switch string(b[i:j]) {
+	case "value", "Value", "default":
+	default:
+		return 0
+	}
+	for j < len(b) && in(b[j], "\"' \t") {
+		j++
+	}
+	if j == len(b) || b[j] != ':' && b[j] != '=' {
+		return 0
+	}
+	return j + 1
+}
+
+// bareWord gives the end of the word at i when it has a digit and may be a value
+// by itself, else 0.
+func bareWord(data []byte, i int) int {
+	j, digits := i, 0
+	for ; j < len(data) && j-i < maxValue && (wordByte(data[j]) || in(data[j], "+/-=~!@#%^*.")); j++ {
+		if data[j] >= '0' && data[j] <= '9' {
+			digits++
+		}
+	}
+	if digits < 2 || j-i < minBare || j < len(data) && !in(data[j], " \t\r\n;<\\") {
+		return 0
+	}
+	return j
+}
+
 // proseColon gives the place behind the colon and the blank that end the words at
-// i, in lower case; -1 when there are none within maxProse bytes.
+// i, in lower case, or behind "is"; -1 when there are none within maxProse bytes.
 func proseColon(data []byte, i int) int {
+	begin := i
 	for limit := min(len(data)-1, i+maxProse); i < limit; i++ {
 		switch c := data[i]; {
-		case c == ' ' || c >= 'a' && c <= 'z':
+		case c == ' ' && i == begin+2 && data[begin] == 'i' && data[begin+1] == 's' && bareWord(data, i+1) > 0:
+			return i + 1
+		case c == ' ' || c == '@' || c >= 'a' && c <= 'z':
 		case c == ':' && data[i+1] == ' ':
 			return i + 2
 		default:
@@ -262,7 +378,7 @@ func versionKey(b []byte) int {
 // secretive tells whether a name, in lower case, is that of the secret itself:
 // not of what is published, counted or looked up, nor of its place or kind.
 func secretive(name string) bool {
-	for _, w := range [...]string{"public", "publish", "pubkey", "pub_key", "sitekey", "site_key", "digest", "fingerprint", "checksum", "integrity", "address", "contract", "page", "next", "contin", "cursor", "sync", "resum", "idempot", "tokeniz", "purchase", "keyid", "key_id", "key-id", "class"} {
+	for _, w := range [...]string{"public", "publish", "pubkey", "pub_key", "sitekey", "site_key", "digest", "fingerprint", "checksum", "integrity", "address", "contract", "page", "next", "contin", "cursor", "sync", "resum", "idempot", "tokeniz", "purchase", "csrf", "xsrf", "authenticity", "keyid", "key_id", "key-id", "class"} {
 		if strings.Contains(name, w) {
 			return false
 		}

@@ -236,10 +236,21 @@ func judgeBasic(_ string, _ []byte, m *match) ruling {
 		return ruling{drop: true}
 	}
 	user, password, ok := bytes.Cut(raw[:n], []byte(":"))
-	if !ok || len(user) == 0 || len(password) < 4 || weakLetters(password) || dummy(password) || !printable(raw[:n]) {
+	if !ok || len(user) == 0 || len(password) < 4 || weakLetters(password) || lowerOnly(password) || dummy(password) || !printable(raw[:n]) {
 		return ruling{drop: true}
 	}
 	return ruling{}
+}
+
+// lowerOnly tells whether s is nothing but letters in lower case, short enough for
+// a word.
+func lowerOnly(s []byte) bool {
+	for _, c := range s {
+		if c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return len(s) < 12
 }
 
 // judgeUserinfo weighs the password of a URL, which stands before the last @.
@@ -355,7 +366,7 @@ func weakLetters(s []byte) bool {
 			signs++
 		}
 	}
-	return (len(letters) >= 6 || len(letters) > 2 && len(letters) >= signs) && weakWord(letters)
+	return (len(letters) >= 5 || len(letters) > 2 && len(letters) >= signs) && weakWord(letters)
 }
 
 // dummy tells whether b is a place holder: it says so, or nobody would draw it.
@@ -412,14 +423,15 @@ func repeats(b []byte) bool {
 // in documentation.
 func published(low string) bool {
 	for _, w := range [...]string{
-		"4ec39hqlyjwdarjtt1zdp7dc",              // Stripe's documentation
-		"eby8vdm02xnocqflquwjpllmetlcdxj1ouzft", // Azure's storage emulator
-		"c2y6yddjf5",                            // Azure's Cosmos DB emulator
-		"t00000000",                             // Slack's web hooks
-		"jbswy3dpehpk3px",                       // seed in the documentation of one-time passwords
-		"gezdgnbvgy3tqojq",                      // 1234567890 in base32, of RFC 6238
-		"a3ddj3w",                               // RFC 6749
-		"dpf43f3p2l4k3l03",                      // OAuth Core 1.0, appendix A
+		"4ec39hqlyjwdarjtt1zdp7dc",               // Stripe's documentation
+		"eby8vdm02xnocqflquwjpllmetlcdxj1ouzft",  // Azure's storage emulator
+		"c2y6yddjf5",                             // Azure's Cosmos DB emulator
+		"t00000000",                              // Slack's web hooks
+		"jbswy3dpehpk3px",                        // seed in the documentation of one-time passwords
+		"gezdgnbvgy3tqojq",                       // 1234567890 in base32, of RFC 6238
+		"a3ddj3w",                                // RFC 6749
+		"vf9dft4qmtc2nvb3rlckbhbhrhdmlzdgeuy29t", // RFC 6750
+		"dpf43f3p2l4k3l03",                       // OAuth Core 1.0, appendix A
 		"kd94hf93k423kf44",
 		"nnch734d00sl2jdk",
 		"pfkkdhi9sl3r4s00",
