@@ -107,7 +107,12 @@ func encodedWords(s []byte) bool {
 			return false
 		}
 	}
-	return !drawn("", buf[:n]) && !randomPassword(buf[:n])
+	for f := range bytes.FieldsFuncSeq(buf[:n], func(r rune) bool { return strings.ContainsRune("\"'{}[],:;| ", r) }) {
+		if drawn("", f) || randomPassword(f) { // in an object of JSON, too
+			return false
+		}
+	}
+	return true
 }
 
 // known tells whether s begins as what other rules look into, or as what is
