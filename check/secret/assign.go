@@ -4,7 +4,6 @@ package secret
 
 import (
 	"bytes"
-	"encoding/hex"
 	"strings"
 )
 
@@ -12,6 +11,10 @@ const (
 	maxName  = 64  // bytes of a name before and after the keyword in it; a longer run is data
 	maxGap   = 72  // bytes between a name and its value: operators, types, calls
 	maxValue = 400 // bytes of a value; keys that are longer have forms of their own
+	maxItems = 32  // values of one list
+	maxProse = 40  // bytes of words between a name and the colon before its value
+	maxBlank = 16  // bytes of blanks that may part a value from its name
+	minBare  = 10  // bytes of a value that only a blank parts from its name
 )
 
 // findAssigned finds a value that nobody wrote by hand behind a name that says
@@ -26,7 +29,7 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 	for to < len(data) && to-at < maxName && nameByte(data[to]) {
 		to++
 	}
-	if at-from == maxName || to-at == maxName {
+	if at-from == maxName || to-at == maxName || from == to {
 		return nil, at + 1
 	}
 	option := data[from] == '-'
@@ -35,6 +38,10 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 		return nil, at + 1
 	}
 	value := data[start:end]
+	if quoted && end < len(data) && in(data[end], "\r\n") && bytes.HasPrefix(value, []byte("eyJ")) {
+		return nil, at + 1 // a signed token over some lines, which a rule of its own reads
+	}
+	list := bytes.IndexByte(data[to:start], '[') >= 0
 	if quoted { // "Bearer abc" is one of its words
 		if n := bytes.LastIndexByte(value, ' '); n >= 0 && n <= 8 {
 			start += n + 1
@@ -45,26 +52,92 @@ func findAssigned(r *rule, path string, data []byte, at int) ([]match, int) {
 	// In a program, what is not quoted is a name, but for the fields of an address.
 	field := from > 0 && in(data[from-1], "&?")
 	code := !quoted && sourceCode(path) && !field
+	if !option && !field && len(bytes.Trim(data[to:start], " \t\"'`")) == 0 && start-to <= maxBlank && (!parted(name, value, quoted, code) || partedBefore(data[:from])) {
+		return nil, at + 1
+	}
 	switch {
 	case len(value) < 7 || code && bytes.IndexByte(value, '.') >= 0:
 		return nil, at + 1
 	case !secretive(name):
 		return nil, at + 1
-	case strings.Contains(name, "pass") || strings.Contains(name, "pwd"):
-		if path == "" { // an environment, where the name counts, see package image
-			return nil, at + 1
-		}
-		if !randomToken(name, value) && (code || !randomPassword(value)) {
-			return nil, at + 1
-		}
-	case !randomToken(name, value) && !(field && len(value) >= 10 && randomPassword(value)):
+	case !drawnFor(name, path, value, field, code):
 		return nil, at + 1
+	case strings.Contains(path, "test_vector") || strings.Contains(path, "testvector") || strings.Contains(path, "test-vector"):
+		return nil, at + 1 // of a standard
 	case plainKey(name) && (len(value) < 22 || strings.Contains(name, "consumer") || bytes.Contains(bytes.ToLower(data[end:min(len(data), end+64)]), []byte("secret"))):
 		return nil, at + 1 // of a key and a secret, the key is the name
 	}
+	found := []match{{rule: r, start: start, end: end, secret: value, whole: data[from:end], severity: r.Severity}}
 	// What looks further at the same bytes, as at a key in base64, is not kept
 	// from them: hence no more than the place is said to be done.
-	return []match{{rule: r, start: start, end: end, secret: value, whole: data[from:end], severity: r.Severity}}, at + 1
+	done := at + 1
+	for quoted && list && len(found) < maxItems {
+		if start, end = nextItem(data, end); start < 0 {
+			break
+		}
+		if value = data[start:end]; len(value) < 7 || !drawnFor(name, path, value, field, code) {
+			break
+		}
+		found = append(found, match{rule: r, start: start, end: end, secret: value, whole: value, severity: r.Severity})
+		done = start // so that no list is walked again for what stands in it
+	}
+	return found, done
+}
+
+// parted tells whether value belongs to a name that only blanks part it from:
+// password "abc", ENV TOKEN abc. In a program and in prose, much more does.
+func parted(name string, value []byte, quoted, code bool) bool {
+	if code {
+		return false
+	}
+	sh := shapeOf(value)
+	return quoted || len(value) >= 16 || strings.Contains(name, "pass") && sh.upper > 0 && sh.lower > 0 && sh.digits > 1 && 2*sh.changes >= len(value)
+}
+
+// partedBefore tells whether before ends in a way that what follows is no name
+// with a value: a path, or the part of a statement of SQL that a password follows,
+// for which there is a rule.
+func partedBefore(before []byte) bool {
+	if bytes.HasSuffix(before, []byte("/")) {
+		return true
+	}
+	low := bytes.ToLower(before[max(0, len(before)-10):])
+	return bytes.HasSuffix(low, []byte(" by ")) || bytes.HasSuffix(low, []byte("with ")) || bytes.HasSuffix(low, []byte("encrypted "))
+}
+
+// drawnFor tells whether value was drawn, for a name: a password may be short.
+func drawnFor(name, path string, value []byte, field, code bool) bool {
+	if strings.Contains(name, "pass") || strings.Contains(name, "pwd") || name == "psk" {
+		if path == "" { // an environment, where the name counts, see package image
+			return false
+		}
+		return randomToken(name, value) || !code && randomPassword(value)
+	}
+	return randomToken(name, value) || field && len(value) >= 10 && randomPassword(value)
+}
+
+// nextItem gives the text in quotes that follows the one that ends at i, after a
+// comma; -1 when the list ends.
+func nextItem(data []byte, i int) (start, end int) {
+	comma := false
+	i++
+	for limit := min(len(data), i+maxGap); i < limit; i++ {
+		switch c := data[i]; {
+		case c == ',' && !comma:
+			comma = true
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+		case comma && (c == '"' || c == '\'' || c == '`'):
+			i++
+			n := bytes.IndexAny(data[i:min(len(data), i+maxValue)], string([]byte{c, '\\', '\n', '\r'}))
+			if n <= 0 || data[i+n] != c {
+				return -1, -1
+			}
+			return i, i + n
+		default:
+			return -1, -1
+		}
+	}
+	return -1, -1
 }
 
 // plainKey tells whether a name is that of any key: of a cipher, or of a table.
@@ -80,7 +153,11 @@ func nameByte(b byte) bool { return wordByte(b) || b == '-' || b == '.' || b == 
 func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool) {
 	op, lines, calls := option, 0, 0
 	var last byte // the last operator
-	for limit := min(len(data), i+maxGap); i < limit; {
+	limit := min(len(data), i+maxGap)
+	if n := pairValue(data[i:limit]); n > 0 {
+		i, op, last = i+n, true, '='
+	}
+	for i < limit {
 		c := data[i]
 		switch {
 		case c == ' ' || c == '\t' || c == '\\' || c == '\r' || c == ']':
@@ -99,10 +176,34 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 		case in(c, "=:>|?,(&!"):
 			op, last = true, c
 			i++
+		case c == '-' && op && !option && i+1 < limit && data[i+1] == ' ': // a list of YAML
+			i++
+		case c == ')' && i+1 < limit && data[i+1] == '.': // expect(token).toBe("abc"), token().should.equal("abc")
+			n := comparison(data[i+1 : limit])
+			if n < 0 {
+				return -1, -1, false
+			}
+			op, last = true, '('
+			i += 1 + n
+		case c == ')' && !op && i+4 < limit && string(data[i:i+4]) == ") { " && in(data[i+4], "\"'"): // let(:name) { "…" }
+			op, last = true, '='
+			i += 4
+		case c == '[' && in(last, "=:") && i+1 < limit && in(data[i+1], " \t\r\n\"'`"): // a list
+			i++
+		case c == '{' && in(last, "=:"): // keys by their version
+			n := versionKey(data[i+1 : limit])
+			if n < 0 {
+				return -1, -1, false
+			}
+			i += 1 + n
 		case c == '"' || c == '\'' || c == '`':
 			i++
-			if !op {
+			switch {
+			case !op && in(data[i-2], " \t"): // password "abc"
+			case !op:
 				continue // closes the name
+			case c == '`' && i < limit && data[i] == '`': // of reStructuredText
+				i++
 			}
 			n := bytes.IndexAny(data[i:min(len(data), i+maxValue)], string([]byte{c, '\\', '\n', '\r'}))
 			if n < 0 {
@@ -110,6 +211,18 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 			}
 			return i, i + n, true
 		default:
+			if !op && in(data[i-1], " \t") { // ENV TOKEN abc
+				if end = bareWord(data, i); end > 0 {
+					return i, end, false
+				}
+			}
+			if !op && c >= 'a' && c <= 'z' && data[i-1] == ' ' { // Password for this key: abc
+				if i = proseColon(data, i); i < 0 {
+					return -1, -1, false
+				}
+				op, last = true, ':'
+				continue
+			}
 			if !op || !wordByte(c) && !in(c, "+/-~!@#%^*") {
 				return -1, -1, false
 			}
@@ -123,6 +236,8 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 			}
 			switch {
 			case j == limit || next == limit:
+			case j == i+3 && data[j] == '(' && string(data[i:j]) == "ENC": // encrypted
+				return -1, -1, false
 			case j > i && data[j] == '(':
 				if calls++; calls > 2 {
 					return -1, -1, false
@@ -154,10 +269,114 @@ func assignedValue(data []byte, i int, option bool) (start, end int, quoted bool
 	return -1, -1, false
 }
 
+// comparison counts the bytes of the calls at the start of b that compare with
+// what follows in brackets, .should.equal( or .toBe(; -1 when there is none.
+func comparison(b []byte) int {
+	n := 0
+	for n < len(b) && (wordByte(b[n]) || b[n] == '.') {
+		n++
+	}
+	if n == len(b) || b[n] != '(' || !bytes.Contains(b[:n], []byte("qual")) && !bytes.Contains(b[:n], []byte("eql")) && !bytes.HasSuffix(b[:n], []byte("toBe")) {
+		return -1
+	}
+	return n + 1
+}
+
+// pairValue counts the bytes between a name that is a value itself and what is
+// called its value: name="token" value="abc", "name": "token", "value": "abc",
+// and a key and a text of a property list; 0 when there is none.
+func pairValue(b []byte) int {
+	if bytes.HasPrefix(b, []byte("</key>")) {
+		n := bytes.IndexByte(b, '>') + 1
+		n += len(b[n:]) - len(bytes.TrimLeft(b[n:], " \t\r\n"))
+		if bytes.HasPrefix(b[n:], []byte("<string>")) {
+			return n + len("<string>")
+		}
+		return 0
+	}
+	i := 0
+	for i < len(b) && i < 32 && in(b[i], "\"' \t\r\n,{") {
+		i++
+	}
+	if i < 2 || i == len(b) || b[i]|foldBit != 'v' && b[i] != 'd' {
+		return 0
+	}
+	j := i
+	for j < len(b) && wordByte(b[j]) {
+		j++
+	}
+	switch string(b[i:j]) {
+	case "value", "Value", "default":
+	default:
+		return 0
+	}
+	for j < len(b) && in(b[j], "\"' \t") {
+		j++
+	}
+	if j == len(b) || b[j] != ':' && b[j] != '=' {
+		return 0
+	}
+	return j + 1
+}
+
+// bareWord gives the end of the word at i when it has a digit and may be a value
+// by itself, else 0.
+func bareWord(data []byte, i int) int {
+	j, digits := i, 0
+	for ; j < len(data) && j-i < maxValue && (wordByte(data[j]) || in(data[j], "+/-=~!@#%^*.")); j++ {
+		if data[j] >= '0' && data[j] <= '9' {
+			digits++
+		}
+	}
+	if digits < 2 || j-i < minBare || j < len(data) && !in(data[j], " \t\r\n;<\\") {
+		return 0
+	}
+	return j
+}
+
+// proseColon gives the place behind the colon and the blank that end the words at
+// i, in lower case, or behind "is"; -1 when there are none within maxProse bytes.
+func proseColon(data []byte, i int) int {
+	begin := i
+	for limit := min(len(data)-1, i+maxProse); i < limit; i++ {
+		switch c := data[i]; {
+		case c == ' ' && i == begin+2 && data[begin] == 'i' && data[begin+1] == 's' && bareWord(data, i+1) > 0:
+			return i + 1
+		case c == ' ' || c == '@' || c >= 'a' && c <= 'z':
+		case c == ':' && data[i+1] == ' ':
+			return i + 2
+		default:
+			return -1
+		}
+	}
+	return -1
+}
+
+// versionKey counts the bytes of a key of three signs at most, one of them a
+// digit, in quotes and with its colon, at the start of b; -1 when there is none.
+func versionKey(b []byte) int {
+	i := len(b) - len(bytes.TrimLeft(b, " \t\r\n"))
+	if i == len(b) || !in(b[i], "\"'") {
+		return -1
+	}
+	n := bytes.IndexByte(b[i+1:min(len(b), i+5)], b[i])
+	if n < 1 || bytes.IndexAny(b[i+1:i+1+n], "0123456789") < 0 {
+		return -1
+	}
+	i += n + 2
+	for i < len(b) && b[i] == ' ' {
+		i++
+	}
+	if i == len(b) || b[i] != ':' {
+		return -1
+	}
+	return i + 1
+}
+
 // secretive tells whether a name, in lower case, is that of the secret itself:
 // not of what is published, counted or looked up, nor of its place or kind.
 func secretive(name string) bool {
-	for _, w := range [...]string{"public", "publish", "pubkey", "pub_key", "sitekey", "site_key", "digest", "fingerprint", "checksum", "integrity", "address", "contract", "page", "next", "contin", "cursor", "sync", "resum", "idempot", "tokeniz", "keyid", "key_id", "key-id", "class"} {
+	for _, w := range [...]string{"public", "publish", "pubkey", "pub_key", "sitekey", "site_key", "digest", "fingerprint", "checksum", "integrity", "address", "contract", "page", "next", "contin", "cursor", "sync", "resum", "idempot", "tokeniz", "purchase", "csrf", "xsrf", "authenticity", "keyid", "key_id", "key-id", "class"} {
 		if strings.Contains(name, w) {
 			return false
 		}
@@ -166,274 +385,10 @@ func secretive(name string) bool {
 		return false
 	}
 	name = strings.TrimRight(name, "_-.")
-	for _, w := range [...]string{"id", "ids", "type", "name", "url", "uri", "path", "file", "dir", "endpoint", "expires", "expiry", "length", "size", "index", "count", "field", "header", "regex", "pattern", "label", "prefix", "version", "arn", "hint", "title", "description", "ref", "policy", "algorithm", "format"} {
+	for _, w := range [...]string{"id", "ids", "type", "name", "url", "uri", "path", "file", "dir", "endpoint", "expires", "expiry", "length", "size", "index", "count", "field", "header", "regex", "pattern", "label", "prefix", "version", "arn", "hint", "title", "description", "ref", "policy", "algorithm", "format", ".encode", ".decode"} {
 		if strings.HasSuffix(name, w) {
 			return false
 		}
 	}
 	return true
-}
-
-// A shape counts what a text is made of.
-type shape struct {
-	upper, lower, digits, marks int
-	changes                     int // between those four
-}
-
-func shapeOf(s []byte) (sh shape) {
-	last := -1
-	for _, c := range s {
-		kind := 3
-		switch {
-		case c >= '0' && c <= '9':
-			sh.digits++
-			kind = 0
-		case c >= 'A' && c <= 'Z':
-			sh.upper++
-			kind = 1
-		case c >= 'a' && c <= 'z':
-			sh.lower++
-			kind = 2
-		default:
-			sh.marks++
-		}
-		if last >= 0 && kind != last {
-			sh.changes++
-		}
-		last = kind
-	}
-	return sh
-}
-
-// randomToken tells whether s was drawn: hexadecimal digits, a UUID, or letters
-// and digits that change all the time and make no words. name is what it is
-// assigned to, in lower case.
-func randomToken(name string, s []byte) bool {
-	s = bytes.TrimRight(s, "=")
-	n := len(s)
-	if n < 16 || counted(s) || known(s) {
-		return false
-	}
-	for _, c := range s {
-		if !wordByte(c) && !in(c, "+/-.~!@#%^&*?:=;,()$") {
-			return false
-		}
-	}
-	sh := shapeOf(s)
-	letters := sh.upper + sh.lower
-	switch {
-	case hexadecimal(s):
-		return n >= 20 && 5*sh.digits >= n && letters >= 3
-	case n == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-':
-		return sh.digits >= 6 && sh.marks == 4
-	case sh.upper == n-sh.digits && base32Only(s):
-		return sh.digits >= 2 && (strings.Contains(name, "secret") || strings.Contains(name, "otp") || strings.Contains(name, "seed"))
-	case sh.upper > 1 && sh.lower > 1 && sh.digits > 2 && sh.marks <= 4 && 2*sh.changes >= n:
-		return true // no words are written like that
-	case wordy(s):
-		return false
-	case sh.marks > 4 && 4*sh.marks > n:
-		// Keys of web frameworks hold as many signs as letters.
-		return n >= 40 && sh.digits >= 3 && sh.lower >= 6 && 2*sh.changes >= n
-	case sh.upper > 0 && sh.lower > 0 && sh.digits > 0:
-		return 5*sh.changes >= 2*n
-	case sh.upper > 2 && sh.lower > 2:
-		return n >= 20 && 2*sh.changes >= n
-	}
-	// Keys that somebody struck blindly change less than those that were drawn.
-	return sh.digits >= 3 && letters >= 4 && sh.marks <= 2 && (10*sh.changes >= 3*n || n >= 24 && 10*sh.changes >= 2*n)
-}
-
-// known tells whether s begins as what other rules look into, or as what is
-// public: keys of SSH, certificates, signed tokens, addresses of Ethereum.
-func known(s []byte) bool {
-	for _, w := range [...]string{"AAAA", "MII", "LS0t", "ssh-", "xpub", "tpub", "pk_", "sha256-", "sha512-", "sha256:", "urn:"} {
-		if bytes.HasPrefix(s, []byte(w)) {
-			return true
-		}
-	}
-	return bytes.HasPrefix(s, []byte("eyJ")) && bytes.Count(s, []byte(".")) >= 2 || bytes.HasPrefix(s, []byte("0x")) && len(s) == 42
-}
-
-// randomPassword tells whether s is a password that was drawn, not a word with a
-// number behind it nor one in which numbers stand for letters.
-func randomPassword(s []byte) bool {
-	n := len(s)
-	if n < 7 || n > 64 || counted(s) || weakWord(s) {
-		return false
-	}
-	for _, c := range s {
-		if c <= ' ' || c >= 0x7F || in(c, "\"'`<>(){}[]\\|$,;") {
-			return false
-		}
-	}
-	if in(s[0], "/.@&~:%") || bytes.Contains(s, []byte("://")) || bytes.Contains(s, []byte("...")) || bytes.Contains(s, []byte("***")) {
-		return false
-	}
-	sh := shapeOf(s)
-	if sh.digits == 0 || sh.upper+sh.lower < 3 || 5*sh.changes < 2*n || 2*sh.marks > n {
-		return false
-	}
-	plain := []byte(strings.ToLower(string(s)))
-	for i, c := range plain {
-		if j := strings.IndexByte("0134578@$!", c); j >= 0 {
-			plain[i] = "oleastbasi"[j]
-		}
-	}
-	if wordy(plain) || wordy(s) {
-		return false
-	}
-	for _, w := range [...]string{"pass", "pwd", "word", "secr", "test", "adm", "user", "root", "demo", "hello", "welc", "qwer", "abc", "letme", "chang", "login", "guest", "temp", "token", "super", "defau", "examp", "foo", "bar", "baz", "key"} {
-		if bytes.Contains(plain, []byte(w)) {
-			return false
-		}
-	}
-	kinds := 0
-	for _, k := range [...]int{sh.upper, sh.lower, sh.digits, sh.marks} {
-		if k > 0 {
-			kinds++
-		}
-	}
-	return kinds >= 3 || n >= 10 && sh.digits >= 2
-}
-
-// counted tells whether the digits or the letters of s are in the order of the
-// keys or of the alphabet.
-func counted(s []byte) bool {
-	if steady(s) {
-		return true
-	}
-	var digits, letters []byte
-	for _, c := range s {
-		if c >= '0' && c <= '9' {
-			digits = append(digits, c)
-		} else if c |= foldBit; c >= 'a' && c <= 'z' {
-			letters = append(letters, c)
-		}
-	}
-	for _, w := range [...]string{"12345", "54321", "11111"} {
-		if bytes.Contains(digits, []byte(w)) {
-			return true
-		}
-	}
-	for _, w := range [...]string{"abcdef", "qwerty", "asdfgh", "fedcba", "xyzxyz", "aaaaa", "xxxx"} {
-		if bytes.Contains(letters, []byte(w)) {
-			return true
-		}
-	}
-	return false
-}
-
-// steady tells whether s is bytes in hexadecimal, one as far from the next as all
-// others: 00010203, fffcf9f6, 5a5a5a5a.
-func steady(s []byte) bool {
-	b := make([]byte, len(s)/2)
-	if _, err := hex.Decode(b, s[:len(s)&^1]); err != nil || len(b) < 4 {
-		return false
-	}
-	for i := 2; i < len(b); i++ {
-		if b[i]-b[i-1] != b[1]-b[0] {
-			return false
-		}
-	}
-	return true
-}
-
-func hexadecimal(s []byte) bool {
-	upper, lower := false, false
-	for _, c := range s {
-		switch {
-		case c >= '0' && c <= '9':
-		case c >= 'a' && c <= 'f':
-			lower = true
-		case c >= 'A' && c <= 'F':
-			upper = true
-		default:
-			return false
-		}
-	}
-	return !upper || !lower
-}
-
-func base32Only(s []byte) bool {
-	for _, c := range s {
-		if (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
-			return false
-		}
-	}
-	return true
-}
-
-// wordy tells whether the letters of s follow each other as in words: nine in
-// ten of the pairs in English, one in three of those that were drawn.
-func wordy(s []byte) bool {
-	pairs, common := 0, 0
-	for i := 1; i < len(s); i++ {
-		a, b := s[i-1]|foldBit, s[i]|foldBit
-		if a < 'a' || a > 'z' || b < 'a' || b > 'z' {
-			continue
-		}
-		pairs++
-		if strings.IndexByte(followers(a), b) >= 0 {
-			common++
-		}
-	}
-	return pairs >= 4 && 20*common >= 13*pairs
-}
-
-// followers gives the letters that often follow a in words.
-func followers(a byte) string {
-	switch a {
-	case 'a':
-		return "bcdgilmnprstuvy"
-	case 'b':
-		return "aeiloruy"
-	case 'c':
-		return "aehikloprt"
-	case 'd':
-		return "adeiorsu"
-	case 'e':
-		return "acdelmnprstvxy"
-	case 'f':
-		return "aefiloru"
-	case 'g':
-		return "aehilors"
-	case 'h':
-		return "aeiort"
-	case 'i':
-		return "acdefglmnorstv"
-	case 'j':
-		return "aeou"
-	case 'k':
-		return "einsy"
-	case 'l':
-		return "adefilopsty"
-	case 'm':
-		return "abeimopsu"
-	case 'n':
-		return "acdegiknostuv"
-	case 'o':
-		return "bcdfklmnoprstuvw"
-	case 'p':
-		return "aehiloprstu"
-	case 'q':
-		return "u"
-	case 'r':
-		return "acdegiklmnostuvy"
-	case 's':
-		return "acehikmopstuw"
-	case 't':
-		return "aehiorstuwy"
-	case 'u':
-		return "bcdeglmnprst"
-	case 'v':
-		return "aeio"
-	case 'w':
-		return "aehiors"
-	case 'x':
-		return "aeipt"
-	case 'y':
-		return "eopst"
-	}
-	return "aeio"
 }

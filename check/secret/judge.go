@@ -89,6 +89,8 @@ func judgeNamed(name string) (judge, bool) {
 		return judgeBearer, true
 	case "statement":
 		return judgeStatement, true
+	case "der":
+		return judgeDER, true
 	case "nkey":
 		return judgeNKey, true
 	case "mnemonic":
@@ -182,7 +184,13 @@ func judgeMixed(_ string, _ []byte, m *match) ruling {
 // judgeJWT reads a token's header and claims (RFC 7519) and drops what is none,
 // and the specimens of the specification and of jwt.io.
 func judgeJWT(_ string, _ []byte, m *match) ruling {
-	whole := bytes.Join(bytes.Fields(m.secret), nil) // it may be broken over lines
+	// It may be broken over lines, or a text of a program put together of some.
+	whole := bytes.Map(func(r rune) rune {
+		if r <= ' ' || strings.ContainsRune("\"'`+\\", r) {
+			return -1
+		}
+		return r
+	}, m.secret)
 	parts := bytes.Split(whole, []byte("."))
 	if len(parts) != 3 {
 		return ruling{drop: true}
@@ -228,10 +236,21 @@ func judgeBasic(_ string, _ []byte, m *match) ruling {
 		return ruling{drop: true}
 	}
 	user, password, ok := bytes.Cut(raw[:n], []byte(":"))
-	if !ok || len(user) == 0 || len(password) < 4 || weakWord(password) || dummy(password) || !printable(raw[:n]) {
+	if !ok || len(user) == 0 || len(password) < 4 || weakLetters(password) || lowerOnly(password) || dummy(password) || !printable(raw[:n]) {
 		return ruling{drop: true}
 	}
 	return ruling{}
+}
+
+// lowerOnly tells whether s is nothing but letters in lower case, short enough for
+// a word.
+func lowerOnly(s []byte) bool {
+	for _, c := range s {
+		if c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return len(s) < 12
 }
 
 // judgeUserinfo weighs the password of a URL, which stands before the last @.
@@ -241,7 +260,7 @@ func judgeUserinfo(_ string, _ []byte, m *match) ruling {
 		user = after
 	}
 	user, _, _ = bytes.Cut(user, []byte(":"))
-	if weakWord(m.secret) || bytes.EqualFold(user, m.secret) || m.secret[0] == '$' || bytes.Contains(bytes.ToLower(m.secret), []byte("password")) {
+	if weakLetters(m.secret) || bytes.EqualFold(user, m.secret) || m.secret[0] == '$' || bytes.Contains(bytes.ToLower(m.secret), []byte("password")) {
 		return ruling{drop: true}
 	}
 	return ruling{}
@@ -283,6 +302,12 @@ func judgePassword(_ string, _ []byte, m *match) ruling {
 	return ruling{}
 }
 
+// judgeDER drops what stands right behind a BEGIN line: that key has a rule of its
+// own, which knows one that was cut short.
+func judgeDER(_ string, data []byte, m *match) ruling {
+	return ruling{drop: bytes.HasSuffix(bytes.TrimRight(data[max(0, m.start-32):m.start], " \t\r\n"), []byte("KEY-----"))}
+}
+
 // judgeGCP checks that a service account's file has a key in it.
 func judgeGCP(_ string, data []byte, m *match) ruling {
 	near := data[max(0, m.start-maxKey/8):min(len(data), m.end+maxKey/8)]
@@ -318,6 +343,30 @@ func weakWord(s []byte) bool {
 		return true
 	}
 	return false
+}
+
+// weakLetters tells whether s is such a word, or is one without its digits and
+// signs: mysecret123, my-password.
+func weakLetters(s []byte) bool {
+	if weakWord(s) {
+		return true
+	}
+	if len(s) > 32 {
+		return false
+	}
+	letters, signs := make([]byte, 0, len(s)), 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i] | foldBit; {
+		case s[i] == '%' && i+2 < len(s): // %2F is one sign
+			i += 2
+			signs++
+		case c >= 'a' && c <= 'z':
+			letters = append(letters, c)
+		default:
+			signs++
+		}
+	}
+	return (len(letters) >= 5 || len(letters) > 2 && len(letters) >= signs) && weakWord(letters)
 }
 
 // dummy tells whether b is a place holder: it says so, or nobody would draw it.
@@ -374,12 +423,18 @@ func repeats(b []byte) bool {
 // in documentation.
 func published(low string) bool {
 	for _, w := range [...]string{
-		"4ec39hqlyjwdarjtt1zdp7dc",              // Stripe's documentation
-		"eby8vdm02xnocqflquwjpllmetlcdxj1ouzft", // Azure's storage emulator
-		"c2y6yddjf5",                            // Azure's Cosmos DB emulator
-		"t00000000",                             // Slack's web hooks
-		"jbswy3dpehpk3px",                       // seed in the documentation of one-time passwords
-		"gezdgnbvgy3tqojq",                      // 1234567890 in base32, of RFC 6238
+		"4ec39hqlyjwdarjtt1zdp7dc",               // Stripe's documentation
+		"eby8vdm02xnocqflquwjpllmetlcdxj1ouzft",  // Azure's storage emulator
+		"c2y6yddjf5",                             // Azure's Cosmos DB emulator
+		"t00000000",                              // Slack's web hooks
+		"jbswy3dpehpk3px",                        // seed in the documentation of one-time passwords
+		"gezdgnbvgy3tqojq",                       // 1234567890 in base32, of RFC 6238
+		"a3ddj3w",                                // RFC 6749
+		"vf9dft4qmtc2nvb3rlckbhbhrhdmlzdgeuy29t", // RFC 6750
+		"dpf43f3p2l4k3l03",                       // OAuth Core 1.0, appendix A
+		"kd94hf93k423kf44",
+		"nnch734d00sl2jdk",
+		"pfkkdhi9sl3r4s00",
 		"ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80", // accounts of Hardhat, Anvil and Ganache
 		"59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
 		"5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
