@@ -71,7 +71,7 @@ type Tally struct {
 // A Client asks services. Ask may be called several times, by one goroutine.
 type Client struct {
 	// Do sends a request, follows no redirect, and gives the answer. It must be
-	// safe for concurrent use and return soon after ctx is done.
+	// safe for concurrent use and return soon after ctx is done. Nil asks nobody.
 	Do func(ctx context.Context, r *Request) (*Response, error)
 	// Timeout bounds one question. 0 is ten seconds.
 	Timeout time.Duration
@@ -196,6 +196,9 @@ func (c *Client) all(ctx context.Context, list []*asking) {
 func (c *Client) one(ctx context.Context, a *asking) (*Response, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if c.Do == nil {
+		return nil, errors.New("there is no way to ask")
 	}
 	limit := c.Timeout
 	if limit <= 0 {

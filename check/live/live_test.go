@@ -213,6 +213,12 @@ func TestSlow(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	c = live.Client{}
+	got = c.Ask(t.Context(), []live.Question{{Rule: "secret/npm-token", Value: "npm_aaaaaaaaaaaa"}})
+	want[0].Why = "no answer: there is no way to ask"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 	c = live.Client{Timeout: time.Nanosecond, Do: func(ctx context.Context, _ *live.Request) (*live.Response, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
