@@ -8,6 +8,7 @@ import (
 	"context"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check/secret"
 )
 
 // A Check looks for faults in one file. It is safe for concurrent use.
@@ -34,4 +35,14 @@ type Hasher interface {
 	// Inspect does what Check does, and hands the digests of f, if it is a file
 	// that something may run, and of such files inside it to sum.
 	Inspect(ctx context.Context, f *bulwark.File, sum func(bulwark.FileHash)) ([]bulwark.Finding, error)
+}
+
+// A Raw is a secret in clear; see [secret.Raw].
+type Raw = secret.Raw
+
+// A Revealer is a Check that can give the secrets that its findings tell of.
+type Revealer interface {
+	// Reveal gives in clear what the evidence of Check's findings of f stands for.
+	// There may be none.
+	Reveal(ctx context.Context, f *bulwark.File) ([]Raw, error)
 }

@@ -132,6 +132,18 @@ func (l *lazy) Inspect(ctx context.Context, f *bulwark.File, sum func(bulwark.Fi
 	return c.Check(ctx, f)
 }
 
+// Reveal gives secrets in clear, if the check is a Revealer.
+func (l *lazy) Reveal(ctx context.Context, f *bulwark.File) ([]Raw, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	if r, ok := c.(Revealer); ok {
+		return r.Reveal(ctx, f)
+	}
+	return nil, nil
+}
+
 // WantsHead passes on what the check may refuse by a file's first bytes.
 func (l *lazy) WantsHead(path string, head []byte) bool {
 	c, err := l.get()
@@ -246,6 +258,16 @@ func (s *Set) Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Finding
 		}
 	}
 	return out, nil
+}
+
+// RevealImage gives in clear the secrets in an image's configuration that Image
+// found.
+func (s *Set) RevealImage(ctx context.Context, a *bulwark.Artifact) ([]Raw, error) {
+	rules, err := s.secret()
+	if err != nil {
+		return nil, fmt.Errorf("reveal: %w", err)
+	}
+	return rules.RevealImage(ctx, a)
 }
 
 // Rules gives by id the rules of the checks that may have made the findings.

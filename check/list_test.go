@@ -7,6 +7,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/bulwark-sec/bulwark"
 )
 
@@ -66,5 +68,26 @@ func TestEvery(t *testing.T) {
 			t.Errorf("%s is there twice", r.ID)
 		}
 		seen[r.ID] = true
+	}
+}
+
+// Services are asked about the secrets of rules that there are.
+func TestServicesOfRules(t *testing.T) {
+	a, err := txtar.ParseFile("live/testdata/services.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := Every()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, r := range rules {
+		known[r.ID] = true
+	}
+	for _, f := range a.Files {
+		if !known["secret/"+f.Name] {
+			t.Errorf("there is no rule %q", f.Name)
+		}
 	}
 }

@@ -195,7 +195,7 @@ func (c *child) start(ctx context.Context, s *startCommand, wg *sync.WaitGroup) 
 			spill: c.inherited.Files[fileSpill+i], kept: c.inherited.Files[fileKept], free: &c.free,
 			emit: func(a *answer) int { a.Lane = i; return c.out.put(a) },
 			at:   func(path string) { l.looking(status[i*statusSize:(i+1)*statusSize], path) },
-			asks: s.Plan.Clamd != "",
+			asks: s.Plan.Clamd != "", reveals: s.Plan.Verify,
 			told: func() error {
 				if _, ok := <-l.answers; !ok {
 					return errors.New("the scan has ended")

@@ -47,6 +47,9 @@ func (s *Scanner) configuration(ctx context.Context, r *bulwark.Report, found []
 			return c.apply(r, found), c.Rules, nil
 		}
 	}
+	if err := s.revealed.configuration(ctx, a, set.set); err != nil {
+		return nil, nil, fmt.Errorf("check configuration: %w", err)
+	}
 	c, err := configure(ctx, r, found, set.set)
 	if err != nil {
 		return nil, nil, fmt.Errorf("check configuration: %w", err)

@@ -511,6 +511,8 @@ func (e *engine) one(ctx context.Context, s *session, lane int, j *job) (n, kept
 					if err = e.ask(ctx, lane, a.Ask, j.rec); err == nil {
 						err = s.send(command{Told: &toldCommand{lane}})
 					}
+				} else if a.Raw != nil && !e.plan.Verify {
+					err = errors.New("the parser's answers: a secret that was not asked for")
 				} else {
 					err = j.rec.add(a, budget)
 				}

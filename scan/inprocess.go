@@ -32,7 +32,7 @@ func (e *engine) runInProcess(ctx context.Context, jobs []*job) error {
 	var wg sync.WaitGroup
 	for lane := range min(e.lanes, len(jobs)) {
 		wg.Go(func() {
-			p := &parser{parsers: set, lim: lim, spill: e.spills[lane], kept: e.kept, free: &free, at: func(string) {}, asks: e.daemon != nil, told: func() error { return nil }}
+			p := &parser{parsers: set, lim: lim, spill: e.spills[lane], kept: e.kept, free: &free, at: func(string) {}, asks: e.daemon != nil, reveals: e.plan.Verify, told: func() error { return nil }}
 			for j := range queue {
 				j.rec, j.err = &record{}, nil
 				p.emit = func(a *answer) int {

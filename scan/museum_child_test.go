@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check/live"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/scan"
@@ -92,6 +93,20 @@ var takenOver = map[string]func(in io.Reader, out io.Writer){
 			}
 		}
 	},
+	"child-that-tells-secrets-unasked": func(in io.Reader, out io.Writer) {
+		helloThenLayer(in, out)
+		fmt.Fprintln(out, `{"lane":0,"raw":{"value":"a secret"}}`)
+		fmt.Fprintln(out, `{"lane":0,"done":{}}`)
+		io.Copy(io.Discard, in)
+	},
+	"child-that-floods-with-secrets": func(in io.Reader, out io.Writer) {
+		helloThenLayer(in, out)
+		for line := []byte(`{"lane":0,"raw":{"value":"a secret"}}` + "\n"); ; {
+			if _, err := out.Write(bytes.Repeat(line, 1000)); err != nil {
+				return
+			}
+		}
+	},
 	"child-that-dies-at-once": func(io.Reader, io.Writer) {},
 	"child-that-paints-the-terminal": func(in io.Reader, out io.Writer) {
 		helloThenLayer(in, out)
@@ -160,6 +175,13 @@ func childExhibits() []exhibit {
 	all[len(all)-1].scan = func(ctx context.Context, s scan.Scanner, r *room, target string) (*bulwark.Report, error) {
 		s.Malware, s.Hashes = true, noHashes{}
 		return listed(ctx, s, r, target)
+	}
+	add(exhibit{name: "child-that-tells-secrets-unasked", gap: gap{detail: "the layer was not read", hides: true}})
+	add(exhibit{name: "child-that-floods-with-secrets", gap: gap{detail: "the layer was not read", hides: true}})
+	flooded := all[len(all)-1].scan
+	all[len(all)-1].scan = func(ctx context.Context, s scan.Scanner, r *room, target string) (*bulwark.Report, error) {
+		s.Secrets, s.Live = true, &live.Client{}
+		return flooded(ctx, s, r, target)
 	}
 	add(exhibit{name: "child-that-dies-at-once", refused: "parser",
 		bug: "engine.died wraps a nil error in errDied when the child ended with code 0: its Error panics"})

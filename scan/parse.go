@@ -26,14 +26,15 @@ const headSize = 4096
 // A parser reads layers one after another. Each lane has its own.
 type parser struct {
 	parsers
-	lim   limit.Limits
-	spill *os.File      // for files that do not fit into memory
-	kept  *os.File      // for package databases, shared by all lanes
-	free  *atomic.Int64 // first free offset of kept
-	at    func(path string)
-	emit  func(*answer) int // gives the bytes that the answer takes
-	asks  bool              // a daemon is asked about what the check for malware looks at
-	told  func() error      // waits until it was asked about the file in spill
+	lim     limit.Limits
+	spill   *os.File      // for files that do not fit into memory
+	kept    *os.File      // for package databases, shared by all lanes
+	free    *atomic.Int64 // first free offset of kept
+	at      func(path string)
+	emit    func(*answer) int // gives the bytes that the answer takes
+	asks    bool              // a daemon is asked about what the check for malware looks at
+	reveals bool              // secrets are told in clear, see reveal
+	told    func() error      // waits until it was asked about the file in spill
 
 	ctx     context.Context
 	buf     []byte
@@ -53,6 +54,7 @@ type parser struct {
 	hashes  int    // bytes of digests emitted so far
 	lost    int    // files whose digests are not kept
 	asked   int    // files that the daemon was to be asked about
+	raws    int    // secrets told in clear, or left out
 	gaps    int    // told so far
 	hidden  int    // gaps not told one by one, and whether one of them hides packages
 	hides   bool
@@ -100,6 +102,7 @@ func (p *parser) layer(ctx context.Context, src source, skip []string) error {
 func (p *parser) restart() {
 	p.results, p.spent, p.gaps, p.hidden, p.hides = 0, 0, 0, 0, false
 	p.files, p.path, p.hashed, p.hashes, p.lost, p.asked = p.files[:0], "", 0, 0, 0, 0
+	p.raws = 0
 }
 
 // maxGaps is how many gaps of one layer are told one by one; the rest are
@@ -476,6 +479,9 @@ func (p *parser) check(ctx context.Context, c check.Check, f *bulwark.File) erro
 		if !p.tell(&answer{Finding: &found[i]}) {
 			break
 		}
+	}
+	if p.reveals && len(found) > 0 {
+		p.reveal(ctx, c, f)
 	}
 	return err
 }

@@ -33,6 +33,8 @@ type plan struct {
 	SHA1  bool   `json:"sha1,omitempty"`
 	Clamd string `json:"clamd,omitempty"` // version of the daemon that is asked, and of its signatures; "" asks none
 
+	Verify bool `json:"verify,omitempty"` // secrets are told in clear to the parent, which keeps nothing of such a scan
+
 	Jars bulwark.Digest `json:"jars,omitempty"` // of the table of archives; "" when there is none
 
 	rules [][]byte // not sent in commands: the child reads them from a file
@@ -41,6 +43,7 @@ type plan struct {
 // plan gives what the scanner looks for.
 func (s *Scanner) plan() plan {
 	p := plan{Packages: true, Secrets: s.Secrets, Config: s.Config, Malware: s.Malware, Licenses: s.Licenses, Archives: s.Archives, Limits: s.Limits.Or(limit.Default())}
+	p.Verify = s.Live != nil && s.Secrets
 	if s.Jars != nil {
 		p.Jars = s.Jars.digest
 	}
@@ -164,6 +167,7 @@ func (p plan) key(kind bulwark.Kind, build string, set *parsers) string {
 	for _, x := range set.checks {
 		names = append(names, x.Name())
 	}
+	p.Verify = false // what a layer holds is the same
 	b, err := json.Marshal(struct {
 		plan
 		Parsers []string

@@ -15,6 +15,7 @@ import (
 	"unique"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
 	"github.com/bulwark-sec/bulwark/internal/limit"
 )
@@ -49,6 +50,8 @@ type record struct {
 	unasked int  // of them, those that it was not asked about any more
 	plain   bool // the blob is not compressed: its digest is the diff ID
 
+	raws []check.Raw // secrets in clear, in memory alone
+
 	marks  []mark // sorted
 	white  map[string]bool
 	opaque map[string]bool
@@ -59,7 +62,9 @@ type record struct {
 func (r *record) add(a *answer, lim limit.Limits) error {
 	if a.Marks == nil && a.Files == nil {
 		r.size += a.size
-		r.answers++
+		if a.Raw == nil { // they have a bound of their own
+			r.answers++
+		}
 	}
 	// Each mark is an entry or its directory. A child stays below half of the rest.
 	if r.size > 2*maxAnswers || r.answers > lim.Results+2*maxGaps+100 || len(r.Marks)/len(mark{}) > 2*lim.Entries+markBlock {
@@ -79,6 +84,11 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.Programs = append(r.Programs, *a.Program)
 	case a.Finding != nil:
 		r.Findings = append(r.Findings, *a.Finding)
+	case a.Raw != nil:
+		if len(r.raws) >= maxRaws || len(a.Raw.Value) > maxRaw {
+			return fmt.Errorf("the parser's answers: secrets: %w", bulwark.ErrTooLarge)
+		}
+		r.raws = append(r.raws, *a.Raw)
 	case a.Gap != nil:
 		r.Gaps = append(r.Gaps, *a.Gap)
 	case a.Kept != nil:

@@ -24,6 +24,7 @@ import (
 	"github.com/bulwark-sec/bulwark/artifact"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
+	"github.com/bulwark-sec/bulwark/check/live"
 	"github.com/bulwark-sec/bulwark/check/malware"
 	"github.com/bulwark-sec/bulwark/extract"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
@@ -64,6 +65,8 @@ type Scanner struct {
 	Baseline *bulwark.Report
 	Gate     policy.Gate
 
+	Live *live.Client // asks services whether secrets still work, and then nothing is kept; nil asks nobody
+
 	Benchmark string // whose recommendations are judged, see check.Benchmarks; "" is none
 
 	Show []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
@@ -76,11 +79,13 @@ type Scanner struct {
 	// InProcessUnsafe parses in this process, without the sandbox. It serves to
 	// measure what the sandbox costs.
 	InProcessUnsafe bool
+
+	revealed *revealed // of this run; nil when nobody is asked
 }
 
 // Progress says how far a scan has come.
 type Progress struct {
-	Phase  string // "open", "layers", "packages", "match"
+	Phase  string // "open", "layers", "packages", "verify", "match"
 	Layers int    // how many there are
 	Done   int    // of them
 	Cached int    // of them
@@ -91,6 +96,7 @@ type Progress struct {
 // Run scans what target names. The report is nil only when the error is not.
 func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, error) {
 	start := s.now()
+	s = s.forVerify()
 	s.tell(Progress{Phase: "open"})
 	kind, err := artifact.Guess(target, s.Open)
 	if err != nil {
@@ -119,6 +125,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 		return nil, err
 	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
+	s.verify(ctx, r, found)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
 	if err := s.judge(ctx, r, found, rules); err != nil {
@@ -234,6 +241,7 @@ func (s *Scanner) inventory(ctx context.Context, tree *bulwark.Tree, set *parser
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	s.revealed.layers(st)
 	inv.Layers = st.layers
 	if h := s.hashes(); h != nil {
 		known, lookup = st.known(ctx, h)

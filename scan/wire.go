@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/check"
 )
 
 // A command goes from the parent to the parsing child, one JSON line each.
@@ -90,6 +91,7 @@ type answer struct {
 	Package   *bulwark.Package  `json:"package,omitempty"`
 	Program   *bulwark.Program  `json:"program,omitempty"`
 	Finding   *bulwark.Finding  `json:"finding,omitempty"`
+	Raw       *check.Raw        `json:"raw,omitempty"` // only when the plan says Verify
 	Gap       *bulwark.Gap      `json:"gap,omitempty"`
 	Files     []byte            `json:"files,omitempty"` // see appendFile
 	Ask       *keptFile         `json:"ask,omitempty"`   // the lane waits until the daemon was asked about this file in its spill file

@@ -20,8 +20,13 @@ const maxText = 1 << 20
 // with N from 0. A secret that stands in several places is told of the first
 // only, in that order.
 func (c *Check) Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Finding, error) {
+	v := c.view(ctx, a)
+	return v.out, v.err
+}
+
+func (c *Check) view(ctx context.Context, a *bulwark.Artifact) view {
 	if a == nil || a.Image == nil {
-		return nil, nil
+		return view{}
 	}
 	img := a.Image
 	v := view{c: c, seen: map[string]bool{}}
@@ -43,7 +48,7 @@ func (c *Check) Image(ctx context.Context, a *bulwark.Artifact) ([]bulwark.Findi
 		v.look(ctx, fmt.Sprintf("history:%d", i), path, h.CreatedBy)
 		v.look(ctx, fmt.Sprintf("history:%d", i), "", h.Comment)
 	}
-	return v.out, v.err
+	return v
 }
 
 // A view is one pass over a configuration.
@@ -52,6 +57,8 @@ type view struct {
 	seen map[string]bool // rule and secret
 	out  []bulwark.Finding
 	err  error
+
+	values [][]string // see report
 }
 
 func (v *view) look(ctx context.Context, subject, path, s string) {
@@ -78,7 +85,9 @@ func (v *view) look(ctx context.Context, subject, path, s string) {
 	if len(found) == 0 {
 		return
 	}
-	for _, f := range report(found, "", data, false, 0) {
+	list, values := report(found, "", data, false, 0)
+	v.values = append(v.values, values...)
+	for _, f := range list {
 		f.Subject = subject
 		f.ID = bulwark.FindingID(f.Class, f.Rule, subject)
 		for i := range f.Evidence {

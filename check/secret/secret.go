@@ -3,7 +3,7 @@
 // Package secret finds secrets in files and in image configurations: keys,
 // tokens, passwords. It knows what they look like and how to say so without
 // repeating them. It does not know layers, who may read a file, or whether a
-// secret still works: it never tries one.
+// secret still works: it never tries one. Who does is handed it by Reveal.
 //
 // The rules are those of the gitleaks module and our own in rules/. A bit map
 // over four bytes of every keyword finds the few places of a text worth a look
@@ -111,14 +111,20 @@ func (c *Check) Rules() []bulwark.Rule {
 // secret. A file that costs more than the limit gives what was found so far and
 // [bulwark.ErrTooLarge]. Errors never hold content.
 func (c *Check) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, error) {
+	out, _, err := c.look(ctx, f)
+	return out, err
+}
+
+// look gives the findings of f and, of each, the secrets that its evidence stands for.
+func (c *Check) look(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, [][]string, error) {
 	if f.Size < minSize {
-		return nil, nil
+		return nil, nil, nil
 	}
 	s := c.pool.Get().(*scratch)
 	defer c.pool.Put(s)
 	data, kind, err := s.read(f)
 	if err != nil {
-		return nil, fmt.Errorf("check %q for secrets: %w", f.Path, err)
+		return nil, nil, fmt.Errorf("check %q for secrets: %w", f.Path, err)
 	}
 	var found []match
 	switch kind {
@@ -131,19 +137,20 @@ func (c *Check) Check(ctx context.Context, f *bulwark.File) ([]bulwark.Finding, 
 		}
 	}
 	if len(found) == 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	line := max(1, f.Line)
-	return report(found, f.Path, data, kind == kindText, line), err
+	out, values := report(found, f.Path, data, kind == kindText, line)
+	return out, values, err
 }
 
 // maxEvidence bounds the secrets of one rule that are shown for one file.
 const maxEvidence = 16
 
-// report makes findings of matches: one for each rule.
-func report(found []match, subject string, data []byte, lines bool, first int) []bulwark.Finding {
+// report makes findings of matches: one for each rule. The secret that evidence
+// stands for has its place in values.
+func report(found []match, subject string, data []byte, lines bool, first int) (out []bulwark.Finding, values [][]string) {
 	slices.SortStableFunc(found, func(a, b match) int { return a.start - b.start })
-	var out []bulwark.Finding
 	count := map[string]int{}
 	known := map[string]bool{}
 	number, upto := first, 0
@@ -175,6 +182,7 @@ func report(found []match, subject string, data []byte, lines bool, first int) [
 				Subject:  subject,
 				Fix:      m.rule.Fix,
 			})
+			values = append(values, nil)
 			at = len(out) - 1
 			if m.brought { // as are all others of this rule in this file
 				out[at].Status = bulwark.Status{State: bulwark.StateSuppressed, By: "secret/package", Reason: "part of a package, which anybody can read"}
@@ -182,6 +190,7 @@ func report(found []match, subject string, data []byte, lines bool, first int) [
 		}
 		out[at].Severity = max(out[at].Severity, m.severity)
 		out[at].Evidence = append(out[at].Evidence, e)
+		values[at] = append(values[at], string(m.secret))
 	}
 	for i := range out {
 		f := &out[i]
@@ -195,5 +204,5 @@ func report(found []match, subject string, data []byte, lines bool, first int) [
 			}
 		}
 	}
-	return out
+	return out, values
 }

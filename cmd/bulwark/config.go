@@ -29,8 +29,8 @@ const configLimit = 1 << 20
 var notConfigurable = []string{"help", "version", "origin", "output", "format"}
 
 // personal are settings that a project's file may not make: whoever is scanned
-// would say where the files go.
-var personal = []string{"clamd"}
+// would say where the files, or the secrets in them, go.
+var personal = []string{"clamd", verifySecrets}
 
 // envName gives the environment variable of a flag: "fail-on" is BULWARK_FAIL_ON.
 func envName(flag string) string {

@@ -96,6 +96,8 @@ func (b *bar) line(p scan.Progress, frame int) string {
 		}
 	case "packages":
 		s += "reading package databases"
+	case "verify":
+		s += "asking whether secrets work"
 	case "match":
 		s += "matching advisories"
 	}

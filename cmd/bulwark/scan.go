@@ -46,6 +46,7 @@ type scanFlags struct {
 	timeout, staleAfter    time.Duration
 	allowStarter, exitZero bool
 	secrets, malware       string
+	verify                 bool
 	licenses               bool
 	benchmark              string
 	blame                  string
@@ -71,6 +72,7 @@ func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.vex, "vex", nil, "OpenVEX file; may be repeated")
 	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
 	o.addAccess(f)
+	f.BoolVar(&o.verify, verifySecrets, false, "send each secret found to the service it belongs to, and say whether it still works; reads every layer anew")
 	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
 	f.DurationVar(&o.staleAfter, "stale-after", 7*24*time.Hour, "age of the database from which on the exit code is 3; 0 is never")
 	f.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 when the gate fails or the answer is not trustworthy")
@@ -199,6 +201,9 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 	if err := writers.write(ctx, r); err != nil {
 		return err
 	}
+	if s.Live != nil {
+		fmt.Fprintln(p.stderr, "bulwark: "+verified(s.Live.Tally()))
+	}
 	p.verdict, p.zero = r.Decision.Verdict, o.exitZero
 	return nil
 }
@@ -245,6 +250,11 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	s.Archives = o.archives || kind == bulwark.KindFunction
 	if s.Secrets, err = choice("secrets", o.secrets, kind != bulwark.KindHost); err != nil {
 		return nil, nil, err
+	}
+	if o.verify {
+		if s.Live, err = p.verifier(kind, o, s.Secrets); err != nil {
+			return nil, nil, err
+		}
 	}
 	if s.Malware, err = choice("malware", o.malware, kind != bulwark.KindHost || o.malwareFlags.given()); err != nil {
 		return nil, nil, err
