@@ -392,7 +392,7 @@ func canonical(name string) (string, bool) {
 	}
 	if before, rest, ok := strings.Cut(name, ".(*"); ok { // path.(*T).M
 		of, method, ok := strings.Cut(rest, ").")
-		if !ok {
+		if !ok || strings.Contains(of, "/") { // a type has no slash: what looks like one is a path
 			return "", false
 		}
 		name = before + "." + of + "." + method

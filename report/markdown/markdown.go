@@ -10,6 +10,7 @@ package markdown
 import (
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/report/internal/text"
@@ -233,9 +234,8 @@ func (p *page) others() {
 		}
 		list := p.v.Open(c)
 		name := escape(view.ClassName(c), wideID)
-		if name != "" {
-			name = strings.ToUpper(name[:1]) + name[1:]
-		}
+		_, first := utf8.DecodeRuneInString(name)
+		name = strings.ToUpper(name[:first]) + name[first:]
 		p.rows(name+": "+text.Count(len(list))+" open", "| severity | rule | where | |\n|:--|:--|:--|:--|\n", len(list), func(i int) string {
 			f := list[i]
 			e := p.v.Place(f)
