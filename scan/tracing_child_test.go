@@ -47,12 +47,12 @@ var tracersTakenOver = map[string]func(in io.Reader, out io.Writer){
 		os.Exit(2)
 	},
 	"tracer-that-hangs":             traced(`{"lane":-1,"hello":{}}`),
-	"tracer-that-listens-to-nobody": func(io.Reader, io.Writer) { time.Sleep(time.Hour) },
+	"tracer-that-listens-to-nobody": func(io.Reader, io.Writer) { hang() },
 	"tracer-that-takes-nothing":     traced(`{"lane":-1,"want":{"file":1}}`),
 	"tracer-that-closes-its-mouth": func(in io.Reader, _ io.Writer) {
 		asked(in)
 		os.Stdout.Close()
-		time.Sleep(time.Hour)
+		hang()
 	},
 	"tracer-that-talks-rubbish": func(in io.Reader, out io.Writer) {
 		asked(in)
@@ -159,5 +159,13 @@ func lookAround(in io.Reader, out io.Writer) {
 	b, err := json.Marshal(map[string]any{"lane": -1, "traced": map[string]any{"cut": said}})
 	if err == nil {
 		fmt.Fprintln(out, string(b))
+	}
+}
+
+// hang never returns: whoever started the child has to end it. Signals wake it, those
+// of Go's scheduler, too.
+func hang() {
+	for {
+		syscall.Pause() //nolint:errcheck // it always gives one
 	}
 }
