@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3" // maintained forks are still release candidates; gives line numbers
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/nearest"
 )
 
 // Limits on ignore files, far above what a team could keep in its head.
@@ -205,7 +206,7 @@ func (p *ignoreParser) mapping(n *yaml.Node, keys ...string) (map[string]*yaml.N
 		k, v := n.Content[i], n.Content[i+1]
 		switch {
 		case k.Kind != yaml.ScalarNode || !slices.Contains(keys, k.Value):
-			if near := nearest(k.Value, keys); near != "" {
+			if near := nearest.Of(k.Value, keys); near != "" {
 				p.fault(k.Line, "unknown key %q, did you mean %q?", clip(k.Value), near)
 			} else {
 				p.fault(k.Line, "unknown key %q, want %s", clip(k.Value), quoted(keys))
@@ -266,34 +267,3 @@ func quoted(keys []string) string {
 }
 
 func clip(s string) string { return s[:min(len(s), 64)] }
-
-// nearest gives the key that s most likely means, or "".
-func nearest(s string, keys []string) string {
-	best, dist := "", 3 // two slips of the finger, not three
-	for _, k := range keys {
-		if d := edits(strings.ToLower(clip(s)), k); d < dist && d < len(k) {
-			best, dist = k, d
-		}
-	}
-	return best
-}
-
-// edits counts the insertions, deletions and changes from a to b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diag, row[j+1] = row[j+1], min(diag+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

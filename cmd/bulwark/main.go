@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +24,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/nearest"
 	"github.com/bulwark-sec/bulwark/scan"
 )
 
@@ -169,7 +172,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 			names[f.Name] = true
 		}
 	})
-	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+	if near := nearest.Of(unknown.GetSpecifiedName(), slices.Sorted(maps.Keys(names))); near != "" {
 		return &bulwark.Hint{Err: usage(err), Next: "did you mean --" + near + "?"}
 	}
 	return &bulwark.Hint{Err: usage(err), Next: "see " + cmd.CommandPath() + " --help"}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package document_test
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/policy/document"
+)
+
+var update = flag.Bool("update", false, "write what tests want anew")
+
+// archives runs a test for each archive testdata/<kind>/*.txtar: got is what must
+// be in its part "want".
+func archives(t *testing.T, kind string, got func(t *testing.T, input []byte) string) {
+	files, err := filepath.Glob("testdata/" + kind + "/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no test files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(file)
+			if err != nil || len(ar.Files) != 2 || ar.Files[0].Name != "p.yaml" || ar.Files[1].Name != "want" {
+				t.Fatalf("want p.yaml and want: %v", err)
+			}
+			out := got(t, ar.Files[0].Data)
+			if diff := cmp.Diff(string(ar.Files[1].Data), out); diff != "" && !*update {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if *update {
+				ar.Files[1].Data = []byte(out)
+				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestFaults runs testdata/faults: the faults of p.yaml.
+func TestFaults(t *testing.T) {
+	archives(t, "faults", func(t *testing.T, input []byte) string {
+		set, faults := document.Parse("p.yaml", input)
+		if set == nil {
+			t.Error("no set")
+		}
+		var got strings.Builder
+		for _, f := range faults {
+			fmt.Fprintln(&got, f)
+			var fault document.Fault
+			if !errors.As(f, &fault) || errors.Is(f, bulwark.ErrUsage) {
+				t.Errorf("%v is a %T", f, f)
+			}
+		}
+		return got.String()
+	})
+}
+
+// TestParse runs testdata/good: the documents of p.yaml, as JSON without places
+// and sources. TestAt and TestHead look at these.
+func TestParse(t *testing.T) {
+	archives(t, "good", func(t *testing.T, input []byte) string {
+		set, faults := document.Parse("p.yaml", input)
+		for _, f := range faults {
+			t.Error(f)
+		}
+		b, err := json.Marshal(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tree any
+		if err := json.Unmarshal(b, &tree); err != nil {
+			t.Fatal(err)
+		}
+		b, err = json.MarshalIndent(plain(tree), "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b) + "\n"
+	})
+}
+
+// plain leaves out places, sources and what is empty, and writes a text as its
+// value.
+func plain(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case map[string]any:
+		if value, ok := v["Value"]; ok && len(v) == 2 {
+			return plain(value)
+		}
+		delete(v, "Place")
+		delete(v, "Source")
+		for k := range v {
+			if v[k] = plain(v[k]); v[k] == nil && k != "null" {
+				delete(v, k)
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case string:
+		if v == "" || v == "0001-01-01T00:00:00Z" {
+			return nil
+		}
+	}
+	return v
+}
