@@ -141,6 +141,7 @@ type outcome struct {
 	held     string
 	until    time.Time
 	by       *exception // that applied
+	inline   *inline    // comment that applied
 	asked    []asked
 	fallback string // why there is no grace where the rule gives one
 }

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package policy judges a finished report: whether it passes a gate, which
-// findings somebody accepted for a while, and which were there before. It is
-// pure: it does no I/O and reads no clock. It does not know how a report was
-// made, where its files came from or how it is shown.
 package policy
 
 import (
@@ -19,7 +15,7 @@ import (
 )
 
 // DefaultStaleAfter is the age from which a database is no longer trusted when
-// a Gate names none. Distributions publish fixes daily; after a week an answer
+// a Trust names none. Distributions publish fixes daily; after a week an answer
 // from an old database is more wrong than right about new vulnerabilities.
 const DefaultStaleAfter = 7 * 24 * time.Hour
 
@@ -29,18 +25,9 @@ const maxIDs = 100
 // maxNames is how many ecosystems or gaps a sentence names one by one.
 const maxNames = 5
 
-// A Gate says what a report must hold to pass. The zero Gate fails nothing and
-// still warns when the answer is not trustworthy.
-type Gate struct {
-	// FailOn is the mildest severity of an open finding that fails. Zero turns
-	// this rule off, so "unknown" is not a severity to fail on; see FailUnknown.
-	FailOn bulwark.Severity
-	// FailUnknown fails on open findings without a severity, too.
-	FailUnknown bool
-	// IgnoreUnfixed leaves out vulnerabilities that have no known fix.
-	IgnoreUnfixed bool
-	// Classes are the classes of finding that count; empty is all.
-	Classes []bulwark.Class
+// A Trust says which answers are trusted though they do not cover everything. The
+// zero Trust accepts nothing of the kind.
+type Trust struct {
 	// AllowStarter accepts an answer from the embedded starter set, and with it
 	// the set's age and what it does not cover.
 	AllowStarter bool
@@ -48,31 +35,6 @@ type Gate struct {
 	// DefaultStaleAfter, or earlier when the report itself calls the database
 	// stale; negative is never.
 	StaleAfter time.Duration
-}
-
-// Decide gives the verdict on r. It is Fail when a finding fails the gate, else
-// Warn when r's answer is not trustworthy, else Pass. Reasons that fail come
-// first, then reasons that warn; all are listed. What could not be judged is in
-// Errors. A nil r is undecided.
-func (g Gate) Decide(r *bulwark.Report) bulwark.Decision {
-	d := bulwark.Decision{Policy: g.Digest()}
-	if r == nil {
-		d.Errors = []bulwark.Reason{{Rule: "gate/report", Detail: "there is no report to judge"}}
-		return d
-	}
-	fails, errs := g.fails(r)
-	warns := g.warns(r)
-	d.Reasons = slices.Concat(fails, warns)
-	d.Errors = errs
-	switch {
-	case len(fails) > 0:
-		d.Verdict = bulwark.Fail
-	case len(warns) > 0:
-		d.Verdict = bulwark.Warn
-	default:
-		d.Verdict = bulwark.Pass
-	}
-	return d
 }
 
 // ExitCode gives the exit code that a verdict stands for: 0 for Pass, 2 for
@@ -89,31 +51,9 @@ func ExitCode(v bulwark.Verdict) int {
 	return 1
 }
 
-// Digest names the gate by content: the SHA-256 of its canonical JSON. Gates
-// that decide alike by construction (order of classes, spelt-out defaults) have
-// one digest.
-func (g Gate) Digest() bulwark.Digest {
-	classes := slices.Clone(g.Classes)
-	slices.Sort(classes)
-	failOn := ""
-	if g.FailOn > bulwark.SeverityUnknown {
-		failOn = g.FailOn.String()
-	}
-	canonical := struct {
-		Schema        string          `json:"schema"`
-		FailOn        string          `json:"failOn"`
-		FailUnknown   bool            `json:"failUnknown"`
-		IgnoreUnfixed bool            `json:"ignoreUnfixed"`
-		Classes       []bulwark.Class `json:"classes"`
-		AllowStarter  bool            `json:"allowStarter"`
-		StaleAfter    int64           `json:"staleAfterSeconds"` // -1 is never, 0 is the default
-	}{"bulwark.gate/v1", failOn, g.FailUnknown, g.IgnoreUnfixed, slices.Compact(classes), g.AllowStarter, staleSeconds(g.StaleAfter)}
-	b, err := json.Marshal(canonical)
-	if err != nil { // strings, numbers and booleans only: cannot be
-		return ""
-	}
-	sum := sha256.Sum256(b)
-	return bulwark.Digest("sha256:" + hex.EncodeToString(sum[:]))
+// canonical gives the one JSON form of a Trust.
+func (t Trust) canonical() []byte {
+	return fmt.Appendf(nil, `{"schema":"bulwark.trust/v1","allowStarter":%t,"staleAfterSeconds":%d}`, t.AllowStarter, staleSeconds(t.StaleAfter))
 }
 
 func staleSeconds(d time.Duration) int64 {
@@ -124,76 +64,15 @@ func staleSeconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }
 
-// fails gives the reasons to fail, and what could not be judged.
-func (g Gate) fails(r *bulwark.Report) (fails, errs []bulwark.Reason) {
-	if g.FailOn <= bulwark.SeverityUnknown && !g.FailUnknown {
-		return nil, nil
-	}
-	var bad, unrated []string
-	counts := map[bulwark.Severity]int{}
-	unfixed := 0
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		if !f.Status.Open() || !g.counts(f.Class) {
-			continue
-		}
-		unknown := f.Severity <= bulwark.SeverityUnknown
-		over := g.FailOn > bulwark.SeverityUnknown && f.Severity >= g.FailOn
-		if !unknown && !over {
-			continue
-		}
-		if g.IgnoreUnfixed && f.Class == bulwark.ClassVulnerability && f.Fix == "" {
-			unfixed++
-			continue
-		}
-		if unknown {
-			unrated = append(unrated, f.ID)
-			continue
-		}
-		bad = append(bad, f.ID)
-		counts[f.Severity]++
-	}
-	if len(bad) > 0 {
-		var parts []string
-		for _, s := range bulwark.Severities() {
-			if n := counts[s]; n > 0 {
-				parts = append(parts, fmt.Sprintf("%d %s", n, s))
-			}
-		}
-		detail := fmt.Sprintf("%s of severity %s or worse: %s", number(len(bad), "open finding"), g.FailOn, strings.Join(parts, ", "))
-		if unfixed > 0 {
-			detail += fmt.Sprintf("; %d more without a known fix are left out", unfixed)
-		}
-		fails = append(fails, reason("fail-on/"+g.FailOn.String(), detail, bad))
-	}
-	if len(unrated) > 0 {
-		what := number(len(unrated), "open finding") + " without a severity"
-		if g.FailUnknown {
-			fails = append(fails, reason("fail-on/unknown", what, unrated))
-		} else {
-			// Not a warning: whole distributions publish without ratings, and a
-			// gate that always warns is a gate that nobody reads.
-			errs = append(errs, reason("fail-on/"+g.FailOn.String(), what+" cannot be compared with the gate's "+g.FailOn.String(), unrated))
-		}
-	}
-	return fails, errs
-}
-
-func (g Gate) counts(c bulwark.Class) bool {
-	return len(g.Classes) == 0 || slices.Contains(g.Classes, c)
-}
-
 // warns gives the reasons not to trust the answer.
-func (g Gate) warns(r *bulwark.Report) []bulwark.Reason {
+func (t Trust) warns(r *bulwark.Report) []bulwark.Reason {
 	var out []bulwark.Reason
 	if r.Scan.Interrupted {
 		out = append(out, reason("scan/interrupted", "the scan was interrupted and its answer is partial; run it again, finished layers are not read twice", nil))
 	}
-	if g.counts(bulwark.ClassVulnerability) {
-		out = append(out, g.database(&r.Database, r.Created)...)
-		if !(g.AllowStarter && r.Database.Starter) {
-			out = append(out, coverage(r)...)
-		}
+	out = append(out, t.database(&r.Database, r.Created)...)
+	if !t.AllowStarter || !r.Database.Starter {
+		out = append(out, coverage(r)...)
 	}
 	var hiding []bulwark.Gap
 	for _, gap := range r.Inventory.Gaps {
@@ -210,9 +89,9 @@ func (g Gate) warns(r *bulwark.Report) []bulwark.Reason {
 }
 
 // database gives the reasons not to trust what the matching knew.
-func (g Gate) database(db *bulwark.Database, created time.Time) []bulwark.Reason {
+func (t Trust) database(db *bulwark.Database, created time.Time) []bulwark.Reason {
 	if db.Starter {
-		if g.AllowStarter {
+		if t.AllowStarter {
 			return nil
 		}
 		return []bulwark.Reason{reason("database/starter", fmt.Sprintf("only the embedded starter set was asked, which knows %s and no more; run bulwark db update, or accept it with --allow-starter",
@@ -222,13 +101,13 @@ func (g Gate) database(db *bulwark.Database, created time.Time) []bulwark.Reason
 		return []bulwark.Reason{reason("database/none", "no advisory database was asked, so no vulnerability can be found; run bulwark db update", nil)}
 	}
 	var out []bulwark.Reason
-	limit := g.StaleAfter
+	limit := t.StaleAfter
 	if limit == 0 {
 		limit = DefaultStaleAfter
 	}
 	// Compare seconds: an age near the largest int64 would overflow a Duration.
 	old := db.AgeSeconds > int64(limit/time.Second)
-	if limit > 0 && (old || g.StaleAfter == 0 && db.Stale) {
+	if limit > 0 && (old || t.StaleAfter == 0 && db.Stale) {
 		detail := fmt.Sprintf("the advisory database is %s old", age(db.AgeSeconds))
 		if old {
 			detail += fmt.Sprintf(", the limit is %s", age(int64(limit/time.Second)))

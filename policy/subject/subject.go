@@ -442,3 +442,6 @@ type ConnectionSubject struct {
 	Conn  Conn     `json:"conn"`
 	Asset Asset    `json:"asset"`
 }
+
+// Rated gives the severity that a grace depends on.
+func (s *Vulnerability) Rated() bulwark.Severity { return s.V.Severity }
