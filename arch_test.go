@@ -43,7 +43,7 @@ var owners = map[string]struct {
 	"github.com/zricethezav/gitleaks/v8":       {[]string{"check"}, "secret rules, MIT, used as a module"},
 	"github.com/pelletier/go-toml/v2":          {[]string{"check", "extract"}, "gitleaks' rules and lock files are TOML"},
 	"github.com/pandatix/go-cvss":              {[]string{"advisory"}, "CVSS vectors"},
-	"github.com/klauspost/compress":            {[]string{"advisory", "artifact", "check", "extract", "scan", "store", "internal/disk", "internal/gitlog", "internal/tarfs", "test"}, "gzip a fifth faster than the standard library's, and zstd"},
+	"github.com/klauspost/compress":            {[]string{"advisory", "artifact", "check", "extract", "scan", "store", "internal/disk", "internal/gitlog", "internal/tarfs", "policy/bundle", "test"}, "gzip a fifth faster than the standard library's, and zstd"},
 	"github.com/CycloneDX/cyclonedx-go":        {[]string{"report", "extract"}, "CycloneDX model"},
 	"github.com/spdx/tools-golang":             {[]string{"report", "extract"}, "SPDX model"},
 	"github.com/landlock-lsm/go-landlock":      {[]string{"internal/sandbox"}, "Landlock for all threads"},

@@ -69,8 +69,6 @@ type Scanner struct {
 
 	Benchmark string // whose recommendations are judged, see check.Benchmarks; "" is none
 
-	Show []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
-
 	// Progress is told how far a scan has come; nil is nobody. It is called from
 	// several goroutines.
 	Progress func(Progress)
@@ -516,7 +514,6 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 		return err
 	}
 	r.Decision = s.Gate.Decide(r)
-	s.show(r)
 	return nil
 }
 
@@ -570,14 +567,14 @@ func (s *Scanner) apply(r *bulwark.Report) {
 	}
 }
 
-// show leaves out findings of severities that were not asked for, and says how
-// many.
-func (s *Scanner) show(r *bulwark.Report) {
-	if len(s.Show) == 0 {
+// Show leaves out of a report what is of other severities than those of a list,
+// and says how many. An empty list is all. The decision counts every one.
+func Show(r *bulwark.Report, only []bulwark.Severity) {
+	if len(only) == 0 {
 		return
 	}
 	all := len(r.Findings)
-	r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return !slices.Contains(s.Show, f.Severity) })
+	r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return !slices.Contains(only, f.Severity) })
 	if left := all - len(r.Findings); left > 0 {
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d findings of other severities are not shown; the gate counted them", left)})
 	}

@@ -177,6 +177,10 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 	if err != nil {
 		return err
 	}
+	only, err := severities(o.severity)
+	if err != nil {
+		return err
+	}
 	s, done, err := p.scanner(ctx, kind, o)
 	if err != nil {
 		return err
@@ -198,6 +202,7 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 		}
 		return fmt.Errorf("scan %q: %w", target, err)
 	}
+	scan.Show(r, only)
 	if err := writers.write(ctx, r); err != nil {
 		return err
 	}
@@ -260,9 +265,6 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 		return nil, nil, err
 	}
 	if s.Gate, err = gate(o); err != nil {
-		return nil, nil, err
-	}
-	if s.Show, err = severities(o.severity); err != nil {
 		return nil, nil, err
 	}
 	if o.onlyNew != (o.baseline != "") {
