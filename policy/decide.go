@@ -365,12 +365,13 @@ func name(d *bulwark.Decision, in Input) error {
 	}
 	sum := sha256.Sum256(b)
 	d.Input, d.Now = bulwark.Digest("sha256:"+hex.EncodeToString(sum[:])), in.Now
-	identify(d)
+	identify(d, nil)
 	return nil
 }
 
-// identify gives a decision its ID, from its input, its policies and its time.
-func identify(d *bulwark.Decision) {
-	sum := sha256.Sum256([]byte(string(d.Input) + "\x00" + string(d.Policy) + "\x00" + d.Now.Format(time.RFC3339Nano)))
+// identify gives a decision its ID, from its input, its policies, its time and what
+// else it depends on.
+func identify(d *bulwark.Decision, more []byte) {
+	sum := sha256.Sum256(append([]byte(string(d.Input)+"\x00"+string(d.Policy)+"\x00"+d.Now.Format(time.RFC3339Nano)+"\x00"), more...))
 	d.ID = hex.EncodeToString(sum[:8])
 }

@@ -22,22 +22,35 @@ type inlines struct {
 
 type inline struct {
 	*bulwark.Suppression
-	rule *glob.Glob
-	end  time.Time // zero: none
+	rule    *glob.Glob
+	end     time.Time // zero: none
+	matched int       // findings that a rule fired on
+	applied int       // of them, those that it closed for some rule
+	why     string    // it did not count where it was asked
+}
+
+// name tells comments apart.
+func (s *inline) name() string { return fmt.Sprintf("inline/%s:%d", s.Path, s.Line) }
+
+// uses gives a count for every comment.
+func (x *inlines) uses() []Use {
+	var out []Use
+	for i := range x.list {
+		s := &x.list[i]
+		out = append(out, Use{Name: s.name(), Matched: s.matched, Applied: s.applied, Why: s.why})
+	}
+	return out
 }
 
 func (v *View) inline(r *bulwark.Report, at time.Time) *inlines {
 	out := &inlines{at: at}
 	for i := range r.Inventory.Suppressions {
 		s := &r.Inventory.Suppressions[i]
-		if s.Fault != "" {
-			continue // the report tells of it
-		}
-		x := inline{Suppression: s, rule: glob.New(strings.ToLower(s.Rule))}
-		if s.Until != "" {
+		x := inline{Suppression: s, rule: glob.New(strings.ToLower(s.Rule)), why: s.Fault}
+		if s.Until != "" && s.Fault == "" {
 			end, err := time.Parse(time.DateOnly, s.Until)
 			if err != nil {
-				continue
+				x.why = fmt.Sprintf("its end %q is no date like 2027-01-31", s.Until)
 			}
 			x.end = end.AddDate(0, 0, 1)
 		}
@@ -53,24 +66,30 @@ func (x *inlines) apply(item *subject.Item, outs []outcome) {
 	}
 	for i := range x.list {
 		s := &x.list[i]
-		if !s.about(item.Finding) {
+		if s.why != "" && s.matched == 0 || !s.about(item.Finding) { // it cannot be read
 			continue
 		}
+		s.matched++
+		applied := false
 		for k := range outs {
 			o := &outs[k]
 			if o.effect == bulwark.EffectAllow {
 				continue
 			}
-			name := fmt.Sprintf("inline/%s:%d", s.Path, s.Line)
+			name := s.name()
 			why := s.refused(o.rule.policy, x.at)
 			if why != "" {
 				o.asked = append(o.asked, asked{name, false, why})
+				s.why = why
 				continue
 			}
 			why = strings.Join(nonEmpty(s.Reason, s.Owner, s.Until), "; ")
 			o.asked = append(o.asked, asked{name, true, why})
 			o.effect, o.held = min(o.effect, bulwark.EffectIgnore), "a comment in the file asks to overlook it: "+why
-			o.inline = s
+			o.inline, applied = s, true
+		}
+		if applied {
+			s.applied++
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
-	"github.com/bulwark-sec/bulwark/policy/bundle"
 	"github.com/bulwark-sec/bulwark/policy/condition"
 	"github.com/bulwark-sec/bulwark/policy/subject"
 )
@@ -45,7 +44,7 @@ type Use struct {
 // then why the answer is not to be trusted. What could not be evaluated is in
 // Errors. A nil report is undecided.
 func (j Judge) Judge(r *bulwark.Report, at time.Time) (bulwark.Decision, []Use, error) {
-	d := bulwark.Decision{Stage: cmp.Or(j.Stage, bulwark.StageBuild), Policy: j.digest(), Now: at.UTC()}
+	d := bulwark.Decision{Stage: cmp.Or(j.Stage, bulwark.StageBuild), Policy: j.Set.Digest(), Now: at.UTC()}
 	if r == nil {
 		d.Errors = []bulwark.Reason{{Rule: "gate/report", Detail: "there is no report to judge"}}
 		return d, nil, nil
@@ -68,17 +67,8 @@ func (j Judge) Judge(r *bulwark.Report, at time.Time) (bulwark.Decision, []Use, 
 			d.Verdict = bulwark.Warn
 		}
 	}
-	identify(&d)
-	return d, g.uses, nil
-}
-
-// digest names everything that the answer depends on beside the report.
-func (j Judge) digest() bulwark.Digest {
-	files := []bundle.File{{Name: "trust.json", Data: j.Trust.canonical()}}
-	if j.Set != nil {
-		files = append(files, j.Set.files...)
-	}
-	return bundle.Digest(files)
+	identify(&d, j.Trust.canonical())
+	return d, append(g.uses, inline.uses()...), nil
 }
 
 // grouper gathers what rules say of many inputs into one decision.
@@ -109,6 +99,7 @@ type askedKey struct {
 
 type group struct {
 	reason   bulwark.Reason
+	about    string // the rule's description
 	failed   bool
 	messages []string
 	count    int
@@ -161,7 +152,7 @@ func agreed(outs []outcome) (bulwark.Status, bool) {
 		return o.by.status(), true
 	}
 	s := outs[0].inline
-	return bulwark.Status{State: bulwark.StateAccepted, By: fmt.Sprintf("inline/%s:%d", s.Path, s.Line), Reason: s.Reason, Owner: s.Owner, Until: s.Until}, true
+	return bulwark.Status{State: bulwark.StateAccepted, By: s.name(), Reason: s.Reason, Owner: s.Owner, Until: s.Until}, true
 }
 
 func nonEmpty(list ...string) []string {
@@ -219,7 +210,7 @@ func (g *grouper) add(o *outcome, item *subject.Item, in *condition.Input) {
 	k.held, _, _ = strings.Cut(o.held, " until ")
 	p := g.byKey[k]
 	if p == nil {
-		p = &group{reason: o.reason(in, item.Name), failed: o.err != nil, rated: map[bulwark.Severity]int{}}
+		p = &group{about: o.rule.doc.Description, reason: o.reason(in, item.Name), failed: o.err != nil, rated: map[bulwark.Severity]int{}}
 		p.messages = []string{p.reason.Detail}
 		g.byKey[k] = p
 		g.groups = append(g.groups, p)
@@ -297,7 +288,11 @@ func (p *group) summary() string {
 	if more := p.count - len(told); more > 0 && !p.failed {
 		told = append(told, fmt.Sprintf("and %d more", more))
 	}
-	return what + ": " + strings.Join(told, "; ")
+	what += ": " + strings.Join(told, "; ")
+	if p.about != "" && !p.failed {
+		what = p.about + ": " + what
+	}
+	return what
 }
 
 // uses gives a count for every exception, with why those that cannot apply here do

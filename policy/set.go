@@ -114,10 +114,11 @@ func compare[T ~string](a, b T) int {
 	return 0
 }
 
-// Digest names the set by the content of its files. The nil Set has none.
+// Digest names the set by the content of its files, as bundle.Digest does. The nil
+// Set is one without files.
 func (s *Set) Digest() bulwark.Digest {
 	if s == nil {
-		return ""
+		return bundle.Digest(nil)
 	}
 	return s.digest
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/internal/sandbox"
 	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/ignore"
 	"github.com/bulwark-sec/bulwark/store"
 )
 
@@ -61,9 +62,9 @@ type Scanner struct {
 	Jars     *Jars          // what archives are whose own words do not tell; nil knows none
 	Blame    Blame          // ask a repository who brought what
 	VEX      []attest.Document
-	Ignores  []policy.Ignore
+	Ignores  []ignore.Entry
 	Baseline *bulwark.Report
-	Gate     policy.Gate
+	Judge    policy.Judge
 
 	Live *live.Client // asks services whether secrets still work, and then nothing is kept; nil asks nobody
 
@@ -507,13 +508,28 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			return err
 		}
 	}
+	if err = s.decide(r); err != nil {
+		return err
+	}
 	if r.Actions, err = s.DB.Plan(&r.Inventory, r.Findings, r.Advisories); err != nil {
 		return err
 	}
 	if err = s.bumpAction(ctx, r); err != nil {
 		return err
 	}
-	r.Decision = s.Gate.Decide(r)
+	return nil
+}
+
+// decide asks the policies. Exceptions that did nothing are told.
+func (s *Scanner) decide(r *bulwark.Report) error {
+	d, uses, err := s.Judge.Judge(r, s.now().UTC().Truncate(time.Second))
+	if err != nil {
+		return fmt.Errorf("decide: %w", err)
+	}
+	r.Decision = d
+	for _, w := range policy.Warnings(uses) {
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: w})
+	}
 	return nil
 }
 
@@ -560,7 +576,7 @@ func (s *Scanner) apply(r *bulwark.Report) {
 	for i := range unused {
 		r.Inventory.Gaps = append(r.Inventory.Gaps, unused[i].Gap())
 	}
-	outcome := policy.ApplyIgnores(r.Findings, r.Advisories, s.Ignores, s.now())
+	outcome := ignore.Apply(r.Findings, r.Advisories, s.Ignores, s.now())
 	r.Inventory.Gaps = append(r.Inventory.Gaps, outcome.Gaps()...)
 	if s.Baseline != nil {
 		policy.ApplyBaseline(r.Findings, s.Baseline)

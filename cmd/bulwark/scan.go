@@ -25,7 +25,7 @@ import (
 	"github.com/bulwark-sec/bulwark/artifact/oci"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
-	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/ignore"
 	"github.com/bulwark-sec/bulwark/report/jsonreport"
 	"github.com/bulwark-sec/bulwark/scan"
 )
@@ -35,27 +35,28 @@ type scanFlags struct {
 	place
 	outputs
 	malwareFlags
-	failOn, severity       string
-	ignoreUnfixed, onlyNew bool
-	baseline               string
-	vex                    []string
-	ignoreFile             string
-	skipDirs, from         []string
-	offline, plainHTTP     bool
-	platform, caFile       string
-	timeout, staleAfter    time.Duration
-	allowStarter, exitZero bool
-	secrets, malware       string
-	verify                 bool
-	licenses               bool
-	benchmark              string
-	blame                  string
-	noConfig               bool
-	jarIndex               string
-	archives               bool
-	parallel               int
-	runtime                string
-	layers                 []string
+	gateFlags
+	severity           string
+	onlyNew            bool
+	baseline           string
+	vex                []string
+	ignoreFile         string
+	skipDirs, from     []string
+	offline, plainHTTP bool
+	platform, caFile   string
+	timeout            time.Duration
+	exitZero           bool
+	secrets, malware   string
+	verify             bool
+	licenses           bool
+	benchmark          string
+	blame              string
+	noConfig           bool
+	jarIndex           string
+	archives           bool
+	parallel           int
+	runtime            string
+	layers             []string
 }
 
 // ignoreFile is read without being named when it is there.
@@ -64,8 +65,7 @@ const ignoreFile = ".bulwark/ignore.yaml"
 func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
 	o.outputs.add(f)
-	f.StringVar(&o.failOn, "fail-on", "", "fail when a finding of this severity or worse is open: critical, high, medium, low")
-	f.BoolVar(&o.ignoreUnfixed, "ignore-unfixed", false, "vulnerabilities without a fix do not fail the gate")
+	o.gateFlags.add(f)
 	f.BoolVar(&o.onlyNew, "only-new", false, "only findings that --baseline does not have count")
 	f.StringVar(&o.baseline, "baseline", "", "JSON report of an earlier scan, for --only-new")
 	f.StringVar(&o.severity, "severity", "", "show only these severities, separated by commas")
@@ -73,8 +73,7 @@ func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
 	o.addAccess(f)
 	f.BoolVar(&o.verify, verifySecrets, false, "send each secret found to the service it belongs to, and say whether it still works; reads every layer anew")
-	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
-	f.DurationVar(&o.staleAfter, "stale-after", 7*24*time.Hour, "age of the database from which on the exit code is 3; 0 is never")
+	o.addTrust(f)
 	f.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 when the gate fails or the answer is not trustworthy")
 }
 
@@ -264,7 +263,7 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	if s.Malware, err = choice("malware", o.malware, kind != bulwark.KindHost || o.malwareFlags.given()); err != nil {
 		return nil, nil, err
 	}
-	if s.Gate, err = gate(o); err != nil {
+	if s.Judge, err = p.judge(&o.gateFlags); err != nil {
 		return nil, nil, err
 	}
 	if o.onlyNew != (o.baseline != "") {
@@ -342,23 +341,6 @@ func (p *program) database(ctx context.Context, l place) (*advisory.DB, error) {
 	return advisory.Starter(ctx, records)
 }
 
-func gate(o *scanFlags) (policy.Gate, error) {
-	g := policy.Gate{IgnoreUnfixed: o.ignoreUnfixed, AllowStarter: o.allowStarter, StaleAfter: o.staleAfter}
-	if o.staleAfter == 0 {
-		g.StaleAfter = -1
-	}
-	var err error
-	if o.failOn != "" {
-		if g.FailOn, err = bulwark.ParseSeverity(o.failOn); err != nil {
-			return g, severityHint(fmt.Errorf("--fail-on: %w", err))
-		}
-		if g.FailOn == bulwark.SeverityUnknown {
-			g.FailOn, g.FailUnknown = bulwark.SeverityNegligible, true
-		}
-	}
-	return g, nil
-}
-
 // severityHint says which severities there are.
 func severityHint(err error) error {
 	var names []string
@@ -383,7 +365,7 @@ func severities(list string) ([]bulwark.Severity, error) {
 	return out, nil
 }
 
-func ignores(name string) ([]policy.Ignore, error) {
+func ignores(name string) ([]ignore.Entry, error) {
 	b, err := readFile(cmpOr(name, ignoreFile))
 	if name == "" && errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -391,7 +373,7 @@ func ignores(name string) ([]policy.Ignore, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, faults := policy.ParseIgnore(cmpOr(name, ignoreFile), b)
+	list, faults := ignore.Parse(cmpOr(name, ignoreFile), b)
 	return list, errors.Join(faults...)
 }
 

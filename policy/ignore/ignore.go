@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package policy
+// Package ignore reads files in which somebody accepts findings until a date, and
+// sets the status of those findings. It is the short form of exceptions: it knows
+// rules, packages and paths, and nothing of policies.
+package ignore
 
 import (
 	"bytes"
@@ -25,9 +28,9 @@ const (
 	maxIgnoreField   = 4096 // bytes of one value
 )
 
-// An Ignore is one entry of an ignore file: somebody accepts some findings
+// An Entry is one entry of an ignore file: somebody accepts some findings
 // until a date. ID, Package and Path must all match.
-type Ignore struct {
+type Entry struct {
 	ID      string // rule, alias of it, or glob: "CVE-2023-1234", "secret/*"
 	Package string // purl glob, "name" or "name@version" glob; "" is any
 	Path    string // path glob that holds every place of the finding; "" is any
@@ -43,10 +46,10 @@ type Ignore struct {
 }
 
 // Name gives "file:line", which tells entries apart.
-func (ig *Ignore) Name() string { return fmt.Sprintf("%s:%d", ig.File, ig.Line) }
+func (ig *Entry) Name() string { return fmt.Sprintf("%s:%d", ig.File, ig.Line) }
 
 // Expired tells whether the entry's last day is over at now.
-func (ig *Ignore) Expired(now time.Time) bool { return !now.Before(ig.end) }
+func (ig *Entry) Expired(now time.Time) bool { return !now.Before(ig.end) }
 
 // A Fault is a mistake in a file that a person wrote. It is
 // [bulwark.ErrUsage].
@@ -67,7 +70,7 @@ func (f Fault) Error() string {
 // Unwrap gives [bulwark.ErrUsage].
 func (f Fault) Unwrap() error { return bulwark.ErrUsage }
 
-// ParseIgnore reads an ignore file, a YAML document of the form
+// Parse reads an ignore file, a YAML document of the form
 //
 //	ignore:
 //	  - id: CVE-2023-1234            # rule, alias or glob; required
@@ -80,7 +83,7 @@ func (f Fault) Unwrap() error { return bulwark.ErrUsage }
 // name is used for messages only. It gives the sound entries in file order, and
 // a [Fault] for every mistake; with a fault the file as a whole must not be
 // relied on. An empty file has no entries and no faults.
-func ParseIgnore(name string, data []byte) ([]Ignore, []error) {
+func Parse(name string, data []byte) ([]Entry, []error) {
 	p := &ignoreParser{file: name}
 	p.parse(data)
 	return p.entries, p.faults
@@ -88,7 +91,7 @@ func ParseIgnore(name string, data []byte) ([]Ignore, []error) {
 
 type ignoreParser struct {
 	file    string
-	entries []Ignore
+	entries []Entry
 	faults  []error
 }
 
@@ -142,7 +145,7 @@ func (p *ignoreParser) entry(n *yaml.Node) {
 	if !ok {
 		return
 	}
-	ig := Ignore{File: p.file, Line: n.Line}
+	ig := Entry{File: p.file, Line: n.Line}
 	for _, f := range []struct {
 		key      string
 		to       *string

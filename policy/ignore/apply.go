@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package policy
+package ignore
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 
 // A Use is one entry of an ignore file and the findings it matches.
 type Use struct {
-	Ignore   Ignore
+	Entry    Entry
 	Findings []string // ids, in the order of the findings
 }
 
@@ -29,31 +29,31 @@ type Outcome struct {
 // forgotten exceptions are risks that nobody remembers taking.
 func (o *Outcome) Gaps() []bulwark.Gap {
 	var out []bulwark.Gap
-	add := func(ig *Ignore, format string, args ...any) {
+	add := func(ig *Entry, format string, args ...any) {
 		out = append(out, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("ignore entry %s (%q, owner %q) ", ig.Name(), ig.ID, ig.Owner) + fmt.Sprintf(format, args...)})
 	}
 	for i := range o.Expired {
 		u := &o.Expired[i]
 		if len(u.Findings) == 0 {
-			add(&u.Ignore, "ended on %s and matches nothing; remove it", u.Ignore.Until)
+			add(&u.Entry, "ended on %s and matches nothing; remove it", u.Entry.Until)
 		} else {
-			add(&u.Ignore, "ended on %s and no longer covers %s; fix them or renew it", u.Ignore.Until, number(len(u.Findings), "finding"))
+			add(&u.Entry, "ended on %s and no longer covers %s; fix them or renew it", u.Entry.Until, number(len(u.Findings), "finding"))
 		}
 	}
 	for i := range o.Unused {
-		add(&o.Unused[i].Ignore, "matches nothing; remove it or correct it")
+		add(&o.Unused[i].Entry, "matches nothing; remove it or correct it")
 	}
 	return out
 }
 
-// ApplyIgnores sets the Status of open findings that an active entry matches to
+// Apply sets the Status of open findings that an active entry matches to
 // accepted, in place. The first entry that matches wins. advisories, which may
 // be nil, are those of the report by rule: an entry may name a finding by an
 // alias of its rule. Expired entries change nothing.
 //
 // A path glob must hold every place of a finding: a copy elsewhere is another
 // risk than the one that was accepted.
-func ApplyIgnores(findings []bulwark.Finding, advisories map[string]bulwark.Advisory, ignores []Ignore, now time.Time) Outcome {
+func Apply(findings []bulwark.Finding, advisories map[string]bulwark.Advisory, ignores []Entry, now time.Time) Outcome {
 	matched := make([][]string, len(ignores))
 	byRule := map[string][]int{} // rule → entries that name it, in order
 	for i := range findings {
@@ -110,7 +110,7 @@ func ruleNames(rule string, advisories map[string]bulwark.Advisory) []string {
 }
 
 // matchesPath tells whether the entry's path holds every place of the finding.
-func (ig *Ignore) matchesPath(f *bulwark.Finding) bool {
+func (ig *Entry) matchesPath(f *bulwark.Finding) bool {
 	if ig.path == nil {
 		return true
 	}
@@ -130,39 +130,9 @@ func (ig *Ignore) matchesPath(f *bulwark.Finding) bool {
 	return isPath && ig.path.match(f.Subject)
 }
 
-// ApplyBaseline sets the Status of open findings that baseline has, too, to
-// known, in place. It gives how many were set, and how many of the baseline's
-// findings are gone. Only what counted in the baseline is known: a risk that was
-// accepted for a while comes back when its time is over. A nil baseline changes
-// nothing.
-func ApplyBaseline(findings []bulwark.Finding, baseline *bulwark.Report) (known, fixed int) {
-	if baseline == nil {
-		return 0, 0
+func number(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
 	}
-	before := make(map[string]bool, len(baseline.Findings)) // id → still there
-	for i := range baseline.Findings {
-		if f := &baseline.Findings[i]; f.Status.Open() || f.Status.State == bulwark.StateKnown {
-			before[f.ID] = false
-		}
-	}
-	for i := range findings {
-		f := &findings[i]
-		if _, ok := before[f.ID]; !ok {
-			continue
-		}
-		before[f.ID] = true
-		if f.Status.Open() {
-			f.Status = bulwark.Status{State: bulwark.StateKnown, By: "baseline"}
-			if !baseline.Created.IsZero() {
-				f.Status.Reason = "in the report of " + baseline.Created.UTC().Format(time.DateOnly)
-			}
-			known++
-		}
-	}
-	for _, there := range before {
-		if !there {
-			fixed++
-		}
-	}
-	return known, fixed
+	return fmt.Sprintf("%d %s", n, noun)
 }

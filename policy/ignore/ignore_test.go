@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package policy_test
+package ignore_test
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/bulwark-sec/bulwark"
-	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/ignore"
 )
 
 // TestIgnore runs testdata/ignore/*.txtar: ignore.yaml is applied to
@@ -39,7 +39,7 @@ func TestIgnore(t *testing.T) {
 				parts[f.Name] = f.Data
 			}
 			var got strings.Builder
-			ignores, faults := policy.ParseIgnore("ignore.yaml", parts["ignore.yaml"])
+			ignores, faults := ignore.Parse("ignore.yaml", parts["ignore.yaml"])
 			for _, f := range faults {
 				fmt.Fprintln(&got, "fault", f)
 				if !errors.Is(f, bulwark.ErrUsage) {
@@ -50,7 +50,7 @@ func TestIgnore(t *testing.T) {
 			decode(t, parts["findings.json"], &findings)
 			var advisories map[string]bulwark.Advisory
 			decode(t, parts["advisories.json"], &advisories)
-			out := policy.ApplyIgnores(findings, advisories, ignores, now)
+			out := ignore.Apply(findings, advisories, ignores, now)
 			for _, f := range findings {
 				fmt.Fprintf(&got, "%s %s\n", f.ID, strings.TrimSpace(strings.Join([]string{f.Status.State, f.Status.By, f.Status.Owner, f.Status.Until, f.Status.Reason}, " ")))
 			}
@@ -88,7 +88,7 @@ func TestIgnoreLimits(t *testing.T) {
 		"depth":   strings.Repeat("[", 100_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, faults := policy.ParseIgnore(name, []byte(data))
+			got, faults := ignore.Parse(name, []byte(data))
 			if len(got) != 0 || len(faults) == 0 || len(faults) > 100 {
 				t.Errorf("got %d entries, %d faults", len(got), len(faults))
 			}
@@ -98,7 +98,7 @@ func TestIgnoreLimits(t *testing.T) {
 
 func TestIgnoreZero(t *testing.T) {
 	f := []bulwark.Finding{finding("a", bulwark.SeverityHigh, "")}
-	out := policy.ApplyIgnores(f, nil, make([]policy.Ignore, 1), time.Now())
+	out := ignore.Apply(f, nil, make([]ignore.Entry, 1), time.Now())
 	if !f[0].Status.Open() || len(out.Expired) != 1 {
 		t.Errorf("the zero entry changed %+v", f[0].Status)
 	}
@@ -107,7 +107,7 @@ func TestIgnoreZero(t *testing.T) {
 func TestIgnoreTruncated(t *testing.T) {
 	whole := "ignore:\n  - id: CVE-2024-0001\n    package: pkg:npm/%40a/b@1.*\n    reason: \"not reached\"\n    owner: jane\n    until: 2026-12-31\n"
 	for n := range len(whole) {
-		entries, faults := policy.ParseIgnore("f", []byte(whole[:n]))
+		entries, faults := ignore.Parse("f", []byte(whole[:n]))
 		// The cut may fall inside a value, never may an entry lack a part.
 		for _, e := range entries {
 			if e.ID == "" || e.Reason == "" || e.Owner == "" || e.Until == "" {
@@ -115,40 +115,6 @@ func TestIgnoreTruncated(t *testing.T) {
 			}
 		}
 		_ = faults
-	}
-}
-
-func TestApplyBaseline(t *testing.T) {
-	closed := func(f bulwark.Finding, state string) bulwark.Finding {
-		f.Status.State = state
-		return f
-	}
-	high := bulwark.SeverityHigh
-	base := &bulwark.Report{Created: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), Findings: []bulwark.Finding{
-		finding("old", high, ""), finding("gone", high, ""), closed(finding("older", high, ""), bulwark.StateKnown),
-		closed(finding("accepted", high, ""), bulwark.StateAccepted), finding("vexed", high, ""),
-	}}
-	now := []bulwark.Finding{
-		finding("old", high, ""), finding("new", high, ""), finding("older", high, ""), finding("accepted", high, ""),
-		closed(finding("vexed", high, ""), bulwark.StateNotAffected),
-	}
-	known, fixed := policy.ApplyBaseline(now, base)
-	if known != 2 || fixed != 1 {
-		t.Errorf("known %d, fixed %d; want 2, 1", known, fixed)
-	}
-	got := map[string]string{}
-	for _, f := range now {
-		got[f.ID] = f.Status.State
-	}
-	want := map[string]string{"old": "known", "new": "", "older": "known", "accepted": "", "vexed": "not_affected"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if now[0].Status.Reason != "in the report of 2026-05-01" {
-		t.Errorf("reason %q", now[0].Status.Reason)
-	}
-	if known, fixed := policy.ApplyBaseline(now, nil); known != 0 || fixed != 0 {
-		t.Errorf("nil baseline: known %d, fixed %d", known, fixed)
 	}
 }
 
@@ -161,7 +127,7 @@ func FuzzParseIgnore(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, faults := policy.ParseIgnore("f", data)
+		entries, faults := ignore.Parse("f", data)
 		for _, e := range entries {
 			if e.ID == "" || e.Reason == "" || e.Owner == "" || e.Line < 1 {
 				t.Errorf("entry %+v lacks a part", e)
@@ -176,6 +142,10 @@ func FuzzParseIgnore(f *testing.F) {
 			{ID: "1", Rule: "CVE-2024-1", Subject: "pkg:npm/%40a/b@1.2?x=y", Evidence: []bulwark.Evidence{{Location: bulwark.Location{Path: "usr/lib/x"}}}},
 			{ID: "2", Rule: "secret/key", Subject: "etc/\xffkey"},
 		}
-		policy.ApplyIgnores(findings, nil, entries, time.Unix(0, 0))
+		ignore.Apply(findings, nil, entries, time.Unix(0, 0))
 	})
+}
+
+func finding(id string, s bulwark.Severity, fix string) bulwark.Finding {
+	return bulwark.Finding{ID: id, Class: bulwark.ClassVulnerability, Severity: s, Fix: fix}
 }

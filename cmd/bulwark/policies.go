@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/signing"
+	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/bundle"
+	"github.com/bulwark-sec/bulwark/policy/lib"
+)
+
+// policySources say where policies come from.
+type policySources struct {
+	policies, keys []string
+}
+
+func (o *policySources) add(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.policies, "policy", nil, `file or directory of policies, a signed bundle, or "default" for the shipped ones; may be repeated (documents in .bulwark/ are read, too)`)
+	f.StringSliceVar(&o.keys, "policy-key", nil, "public key that a bundle of policies must be signed with; may be repeated")
+}
+
+// gateFlags say what a report must hold to pass.
+type gateFlags struct {
+	policySources
+	failOn        string
+	ignoreUnfixed bool
+	allowStarter  bool
+	staleAfter    time.Duration
+	labels        []string
+	stage         string
+	record        string
+}
+
+func (o *gateFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&o.failOn, "fail-on", "", "fail when a finding of this severity or worse is open: critical, high, medium, low")
+	f.BoolVar(&o.ignoreUnfixed, "ignore-unfixed", false, "vulnerabilities without a fix do not fail --fail-on")
+	o.policySources.add(f)
+	f.StringSliceVar(&o.labels, "label", nil, "NAME=VALUE of what is judged, for the scope of policies; may be repeated")
+	f.StringVar(&o.stage, "stage", string(bulwark.StageBuild), "stage that policies are asked about: build, registry, admit, run")
+	f.StringVar(&o.record, "record-inputs", "", "append every input that policies were asked about to this file, for bulwark policy replay")
+}
+
+func (o *gateFlags) addTrust(f *pflag.FlagSet) {
+	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
+	f.DurationVar(&o.staleAfter, "stale-after", policy.DefaultStaleAfter, "age of the database from which on the exit code is 3; 0 is never")
+}
+
+// judge makes a judge of what was typed.
+func (p *program) judge(o *gateFlags) (policy.Judge, error) {
+	j := policy.Judge{Stage: bulwark.Stage(o.stage), Trust: policy.Trust{AllowStarter: o.allowStarter, StaleAfter: o.staleAfter}}
+	if o.staleAfter == 0 {
+		j.Trust.StaleAfter = -1
+	}
+	if !slices.Contains(bulwark.Stages(), j.Stage) {
+		return j, fmt.Errorf("--stage %q: it is build, registry, admit or run: %w", o.stage, bulwark.ErrUsage)
+	}
+	for _, l := range o.labels {
+		name, value, ok := strings.Cut(l, "=")
+		if !ok || name == "" {
+			return j, fmt.Errorf("--label %q: NAME=VALUE is wanted: %w", l, bulwark.ErrUsage)
+		}
+		if j.Labels == nil {
+			j.Labels = map[string]string{}
+		}
+		j.Labels[name] = value
+	}
+	sources, err := p.sources(&o.policySources)
+	if err != nil {
+		return j, err
+	}
+	f := policy.Flags{IgnoreUnfixed: o.ignoreUnfixed}
+	if o.failOn != "" {
+		if f.FailOn, err = bulwark.ParseSeverity(o.failOn); err != nil {
+			return j, severityHint(fmt.Errorf("--fail-on: %w", err))
+		}
+		if f.FailOn == bulwark.SeverityUnknown {
+			f.FailOn, f.FailUnknown = bulwark.SeverityNegligible, true
+		}
+	}
+	if s, ok := f.Source(); ok {
+		sources = append(sources, s)
+	}
+	if o.record != "" {
+		j.Record = recorder(o.record)
+	}
+	if len(sources) == 0 {
+		return j, nil
+	}
+	j.Set, err = policy.Load(sources)
+	return j, err
+}
+
+// recorder appends inputs to a file, one JSON line each.
+func recorder(name string) func(policy.Input) error {
+	return func(in policy.Input) error {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("record an input: %w", err)
+		}
+		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("record an input: %w", err)
+		}
+		if _, err = f.Write(append(b, '\n')); err != nil {
+			f.Close()
+			return fmt.Errorf("record an input: %w", err)
+		}
+		return f.Close()
+	}
+}
+
+// localPolicies is the folder whose documents are read without being named.
+const localPolicies = ".bulwark"
+
+// sources gives the documents that were named, and those of the working directory.
+func (p *program) sources(o *policySources) ([]policy.Source, error) {
+	var out []policy.Source
+	for _, name := range o.policies {
+		list, err := p.named(name, o.keys)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	local, err := documents(localPolicies)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, s := range local {
+		if s.Name == filepath.Clean(ignoreFile) || s.Name == filepath.Clean(configFile) {
+			continue
+		}
+		// A folder that was named is somebody's word, not the scanned repository's.
+		if s.Local = true; !slices.ContainsFunc(out, func(x policy.Source) bool { return sameFile(x.Name, s.Name) }) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+func sameFile(a, b string) bool {
+	x, err := filepath.Abs(a)
+	if err != nil {
+		return false
+	}
+	y, err := filepath.Abs(b)
+	return err == nil && x == y
+}
+
+// named gives the documents of a file, a directory, a bundle, or the shipped ones.
+func (p *program) named(name string, keys []string) ([]policy.Source, error) {
+	if name == "default" {
+		var out []policy.Source
+		for _, f := range lib.Files() {
+			out = append(out, policy.Source{Name: f.Name, Data: f.Data})
+		}
+		return out, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, &bulwark.Hint{Err: fmt.Errorf("--policy: %w", err), Next: `name a file or directory of policies, a bundle, or "default"`}
+	}
+	if info.IsDir() {
+		return documents(name)
+	}
+	b, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if !bundled(b) {
+		return []policy.Source{{Name: name, Data: b}}, nil
+	}
+	var trusted []ed25519.PublicKey
+	for _, k := range keys {
+		text, err := signing.ReadFile(k)
+		if err != nil {
+			return nil, err
+		}
+		key, err := signing.ParsePublic(text)
+		if err != nil {
+			return nil, fmt.Errorf("--policy-key %q: %w", k, err)
+		}
+		trusted = append(trusted, key)
+	}
+	bd, err := bundle.Read(bytes.NewReader(b), int64(len(b)), trusted)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	var out []policy.Source
+	for _, f := range bd.Files {
+		out = append(out, policy.Source{Name: f.Name, Data: f.Data})
+	}
+	return out, nil
+}
+
+// bundled tells whether a file is a bundle and no document: it is compressed.
+func bundled(b []byte) bool { return bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}) }
+
+// maxPolicyFiles bounds the files of a directory of policies.
+const maxPolicyFiles = 1000
+
+// documents gives the YAML files below a directory. Links are not followed out of it.
+func documents(dir string) ([]policy.Source, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var out []policy.Source
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		ext := filepath.Ext(path)
+		if d.IsDir() || ext != ".yaml" && ext != ".yml" {
+			return nil
+		}
+		if len(out) == maxPolicyFiles {
+			return fmt.Errorf("%q has more than %d files: %w", dir, maxPolicyFiles, bulwark.ErrTooLarge)
+		}
+		info, err := root.Stat(path)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%q is no regular file", filepath.Join(dir, path))
+		}
+		if info.Size() > fileLimit {
+			return fmt.Errorf("read %q: %w", filepath.Join(dir, path), bulwark.ErrTooLarge)
+		}
+		b, err := root.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		out = append(out, policy.Source{Name: filepath.Join(dir, path), Data: b})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read policies: %w", err)
+	}
+	return out, nil
+}
