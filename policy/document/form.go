@@ -415,9 +415,10 @@ func (f moment) read(r *reader, n *yaml.Node, what string, to *time.Time) {
 		r.wants(n, what, "a date like 2027-01-31")
 		return
 	}
+	day := time.Duration(0)
 	t, err := time.Parse(time.DateOnly, n.Value)
 	if err == nil && f.end {
-		t = t.AddDate(0, 0, 1)
+		day = 24 * time.Hour
 	}
 	if err != nil {
 		t, err = time.Parse(time.RFC3339, n.Value)
@@ -426,7 +427,7 @@ func (f moment) read(r *reader, n *yaml.Node, what string, to *time.Time) {
 		r.fault(r.place(n), "%s %q is no date like 2027-01-31, and no time like 2027-01-31T18:00:00Z", what, clip(n.Value))
 		return
 	}
-	*to = t.UTC()
+	*to = t.Add(day).UTC()
 }
 
 func (f moment) schema() object {
