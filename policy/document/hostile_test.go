@@ -157,7 +157,7 @@ func TestTruncated(t *testing.T) {
 				t.Errorf("%s cut at %d: %d policies, of %d", name, n, len(set.Policies), len(whole.Policies))
 			}
 			for i, p := range set.Policies {
-				if i+1 < len(set.Policies) && cmp.Diff(whole.Policies[i], p) != "" {
+				if i+1 < len(set.Policies) && whole.Policies[i].Source != p.Source {
 					t.Errorf("%s cut at %d: policy %d is another", name, n, i)
 				}
 			}

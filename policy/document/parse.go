@@ -245,6 +245,8 @@ func (r *reader) unread(err error) (Place, string) {
 		detail = noAnchors
 	case strings.HasPrefix(r.source, "%"):
 		detail = "directives are not read; remove the line"
+	case strings.HasSuffix(detail, "cannot start any token") && strings.Contains(r.line(line), "\t"):
+		detail += "; indent with spaces, not tabs"
 	case strings.HasSuffix(detail, "<document start>"):
 		detail += `; begin a document with a line "---"`
 	}
@@ -322,8 +324,12 @@ func (r *reader) document(n *yaml.Node, set *Set, names map[string]Place) {
 		r.fault(r.place(n), "a document without %q; it is one of %s", "kind", quoted(Kinds()))
 		return
 	}
+	if k.Kind != yaml.ScalarNode || k.Tag == "!!null" {
+		r.wants(k, strconv.Quote("kind"), "one of "+quoted(Kinds()))
+		return
+	}
 	for _, known := range kinds {
-		if k.Kind == yaml.ScalarNode && k.Value == known.name {
+		if k.Value == known.name {
 			r.named(n, known, set, names)
 			return
 		}

@@ -164,82 +164,89 @@ func (r *reader) folded(n *yaml.Node, indent int) []fold {
 // flowed follows the characters of a plain or quoted scalar through escapes and
 // line breaks; nil when what it reads is not the value, so that no place is wrong.
 func (r *reader) flowed(n *yaml.Node, column int) []fold {
-	var (
-		folds []fold
-		got   []rune
-		want  = []rune(n.Value)
-		kept  = 0 // characters that a line break does not take away: escaped ones
-		line  = n.Line
-		rest  = r.from(line, column)
-	)
-	emit := func(c rune, column int) {
-		if k := len(folds); k == 0 || folds[k-1].line != line || folds[k-1].column+len(got)-folds[k-1].offset != column {
-			folds = append(folds, fold{len(got), line, column})
-		}
-		got = append(got, c)
-	}
-	for len(got) < len(want) {
-		c, size := utf8.DecodeRuneInString(rest)
+	f := follower{r: r, line: n.Line, column: column, rest: r.from(n.Line, column)}
+	single, double := n.Style&yaml.SingleQuotedStyle != 0, n.Style&yaml.DoubleQuotedStyle != 0
+	want := []rune(n.Value)
+	for len(f.got) < len(want) {
 		switch {
-		case size == 0 || n.Style&yaml.DoubleQuotedStyle != 0 && rest == `\`:
-			if size == 0 {
-				for len(got) > kept && (got[len(got)-1] == ' ' || got[len(got)-1] == '\t') {
-					got = got[:len(got)-1]
-				}
-			}
-			for len(folds) > 0 && folds[len(folds)-1].offset > len(got) {
-				folds = folds[:len(folds)-1]
-			}
-			end, breaks := column, 0
-			before := line
-			for ; line < len(r.lines); breaks++ {
-				line++
-				if l := r.line(line); strings.TrimSpace(l) != "" {
-					rest = strings.TrimLeft(l, " \t")
-					column = 1 + len(l) - len(rest)
-					break
-				}
-			}
-			if line >= len(r.lines) && strings.TrimSpace(r.line(line)) == "" {
+		case f.rest == "", double && f.rest == `\`:
+			if !f.breakLine(f.rest == "") {
 				return nil
 			}
-			after := line
-			line = before
-			if size == 0 && breaks == 0 {
-				emit(' ', end)
-			}
-			for range breaks {
-				emit('\n', end)
-			}
-			line = after
-			kept = len(got)
-			continue
-		case c == '\'' && n.Style&yaml.SingleQuotedStyle != 0:
-			if !strings.HasPrefix(rest, "''") {
-				return nil // the value is longer than what stands here
-			}
-			emit(c, column)
-			size, column = 2, column+2
-		case c == '"' && n.Style&yaml.DoubleQuotedStyle != 0:
-			return nil
-		case c == '\\' && n.Style&yaml.DoubleQuotedStyle != 0:
-			c, size = unescape(rest)
+		case single && f.rest[0] == '\'' && !strings.HasPrefix(f.rest, "''"), double && f.rest[0] == '"':
+			return nil // it ends here, and the value does not
+		case single && f.rest[0] == '\'':
+			f.emit('\'', 2, 2)
+		case double && f.rest[0] == '\\':
+			c, size := unescape(f.rest)
 			if size == 0 {
 				return nil
 			}
-			emit(c, column)
-			column += size
-			kept = len(got)
+			f.emit(c, size, size)
+			f.kept = len(f.got)
 		default:
-			emit(c, column)
-			column++
+			c, size := utf8.DecodeRuneInString(f.rest)
+			f.emit(c, size, 1)
 		}
-		rest = rest[size:]
 	}
-	if !slices.Equal(got, want) {
+	if !slices.Equal(f.got, want) {
 		return nil
 	}
-	return folds
+	return f.folds
+}
+
+// A follower reads a scalar's characters once more, with their places.
+type follower struct {
+	r            *reader
+	line, column int    // of the next character
+	rest         string // of the line
+	got          []rune
+	kept         int // characters that a line break does not take away
+	folds        []fold
+}
+
+// emit adds a character that takes so many bytes and columns.
+func (f *follower) emit(c rune, size, columns int) {
+	f.add(c, f.line, f.column)
+	f.rest = f.rest[size:]
+	f.column += columns
+}
+
+func (f *follower) add(c rune, line, column int) {
+	if k := len(f.folds) - 1; k < 0 || f.folds[k].line != line || f.folds[k].column+len(f.got)-f.folds[k].offset != column {
+		f.folds = append(f.folds, fold{len(f.got), line, column})
+	}
+	f.got = append(f.got, c)
+}
+
+// breakLine goes on to the next line that is not blank. The break is a space,
+// unless it is escaped; blank lines are line feeds; space around it counts for
+// nothing (https://yaml.org/spec/1.2.2/#65-line-folding). It is false when there is
+// no such line.
+func (f *follower) breakLine(folded bool) bool {
+	if folded {
+		for len(f.got) > f.kept && (f.got[len(f.got)-1] == ' ' || f.got[len(f.got)-1] == '\t') {
+			f.got = f.got[:len(f.got)-1]
+		}
+		for len(f.folds) > 0 && f.folds[len(f.folds)-1].offset >= len(f.got) {
+			f.folds = f.folds[:len(f.folds)-1]
+		}
+	}
+	next := f.line + 1
+	for ; next <= len(f.r.lines) && strings.TrimSpace(f.r.line(next)) == ""; next++ {
+		f.add('\n', f.line, f.column)
+	}
+	if next > len(f.r.lines) {
+		return false
+	}
+	if folded && next == f.line+1 {
+		f.add(' ', f.line, f.column)
+	}
+	l := f.r.line(next)
+	f.rest = strings.TrimLeft(l, " \t")
+	f.line, f.column = next, 1+len(l)-len(f.rest)
+	f.kept = len(f.got)
+	return true
 }
 
 // unescape reads an escape of a double-quoted scalar, all of whose characters are
