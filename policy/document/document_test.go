@@ -68,7 +68,7 @@ func TestFaults(t *testing.T) {
 }
 
 // TestParse runs testdata/good: the documents of p.yaml, as JSON without places
-// and sources. TestAt and TestHead look at these.
+// and sources, at which TestAt and TestHead look.
 func TestParse(t *testing.T) {
 	archives(t, "good", func(t *testing.T, input []byte) string {
 		set, faults := document.Parse("p.yaml", input)
@@ -122,4 +122,38 @@ func plain(v any) any {
 		}
 	}
 	return v
+}
+
+// TestHead looks at where documents are, and at their own text.
+func TestHead(t *testing.T) {
+	const one = "# ours\napiVersion: bulwark.dev/v1\nkind: ValueList\nmetadata: {name: one}\nspec: {values: [a]}\n"
+	const two = "kind: ValueList\r\napiVersion: bulwark.dev/v1\r\nmetadata:\r\n  name: two\r\nspec: {values: []}"
+	set, faults := document.Parse("p.yaml", []byte("\ufeff"+one+"--- \n"+two))
+	if len(faults) > 0 || len(set.Lists) != 2 {
+		t.Fatalf("%d lists, faults %v", len(set.Lists), faults)
+	}
+	want := []document.Head{
+		{Name: "one", Place: document.Place{File: "p.yaml", Line: 2, Column: 1}, Source: one},
+		{Name: "two", Place: document.Place{File: "p.yaml", Line: 7, Column: 1}, Source: two},
+	}
+	if diff := cmp.Diff(want, []document.Head{set.Lists[0].Head, set.Lists[1].Head}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestNothing tells what is not there from what is empty.
+func TestNothing(t *testing.T) {
+	set, faults := document.Parse("p.yaml", []byte("apiVersion: bulwark.dev/v1\nkind: PolicyTest\nmetadata: {name: a}\nspec: {cases: ["+
+		"{name: a, stage: run, input: {a: ~, b: {}, c: [], d: ''}, lists: {a: []}, want: {effect: none}}, {name: b, stage: run, want: {rules: {r: no}}}]}"))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	a, b := set.Tests[0].Cases[0], set.Tests[0].Cases[1]
+	if a.Want.Effect == nil || *a.Want.Effect != "" || b.Want.Effect != nil {
+		t.Errorf("effects %v, %v", a.Want.Effect, b.Want.Effect)
+	}
+	want := map[string]any{"a": nil, "b": map[string]any{}, "c": []any{}, "d": ""}
+	if diff := cmp.Diff(want, a.Input) + cmp.Diff(map[string][]string{"a": {}}, a.Lists); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

@@ -102,13 +102,14 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, what string, to *T) {
 }
 
 // members gives the values of a mapping node by key. Keys that are not among the
-// known ones, repeated and empty ones are faults; known nil accepts every key.
+// known ones, and repeated ones, are faults; known nil accepts every text. It is
+// false when n is no mapping.
 func (r *reader) members(n *yaml.Node, what, name string, known []string) (nodes, bool) {
 	if n.Kind != yaml.MappingNode {
 		r.wants(n, what, "a mapping")
 		return nil, false
 	}
-	f, ok := make(nodes, len(n.Content)/2), true
+	f := make(nodes, len(n.Content)/2)
 	lines := make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
@@ -126,11 +127,9 @@ func (r *reader) members(n *yaml.Node, what, name string, known []string) (nodes
 		default:
 			lines[k.Value] = r.first + k.Line
 			f[k.Value] = v
-			continue
 		}
-		ok = false
 	}
-	return f, ok || known != nil
+	return f, true
 }
 
 // meant tells whether one of the foreign keys of a mapping is probably this one.
@@ -160,10 +159,8 @@ func (r *reader) wants(n *yaml.Node, what, want string) {
 		kind = "a mapping"
 	case n.Kind == yaml.SequenceNode:
 		kind = "a list"
-	case n.Tag == "!!int":
+	case n.Tag == "!!int", n.Tag == "!!float":
 		kind = "a number"
-	case n.Tag == "!!float":
-		kind = "a fraction"
 	case n.Tag == "!!bool":
 		kind = "true or false"
 	}
@@ -228,7 +225,11 @@ func (f text) read(r *reader, n *yaml.Node, what string, to *Text) {
 	case !ok:
 		r.wants(n, what, "a text")
 	case f.words != nil && !slices.Contains(f.words, n.Value):
-		r.fault(r.place(n), "%s: %s", what, unknown(f.noun, n.Value, f.words))
+		detail := unknown(f.noun, n.Value, f.words)
+		if len(f.words) <= 6 { // "unaffected" is nearest to "affected", and means the other one
+			detail = fmt.Sprintf("unknown %s %q, want %s", f.noun, clip(n.Value), quoted(f.words))
+		}
+		r.fault(r.place(n), "%s: %s", what, detail)
 	case f.words == nil && strings.TrimSpace(n.Value) == "":
 		r.fault(r.place(n), "%s is blank", what)
 	case f.bytes > 0 && len(n.Value) > f.bytes:
@@ -386,6 +387,8 @@ type count struct{ most int }
 func (f count) read(r *reader, n *yaml.Node, what string, to *int) {
 	v, err := strconv.Atoi(n.Value)
 	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!float":
+		r.fault(r.place(n), "%s wants a whole number, not %s", what, clip(n.Value))
 	case n.Kind != yaml.ScalarNode || n.Tag != "!!int":
 		r.wants(n, what, "a whole number")
 	case err != nil || len(n.Value) > 1 && n.Value[0] == '0':
@@ -415,9 +418,10 @@ func (f moment) read(r *reader, n *yaml.Node, what string, to *time.Time) {
 		r.wants(n, what, "a date like 2027-01-31")
 		return
 	}
+	day := time.Duration(0)
 	t, err := time.Parse(time.DateOnly, n.Value)
 	if err == nil && f.end {
-		t = t.AddDate(0, 0, 1)
+		day = 24 * time.Hour
 	}
 	if err != nil {
 		t, err = time.Parse(time.RFC3339, n.Value)
@@ -426,7 +430,7 @@ func (f moment) read(r *reader, n *yaml.Node, what string, to *time.Time) {
 		r.fault(r.place(n), "%s %q is no date like 2027-01-31, and no time like 2027-01-31T18:00:00Z", what, clip(n.Value))
 		return
 	}
-	*to = t.UTC()
+	*to = t.Add(day).UTC()
 }
 
 func (f moment) schema() object {

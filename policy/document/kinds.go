@@ -22,7 +22,9 @@ type Place struct {
 // given.
 type Text struct {
 	Value string
-	Place Place
+	Place Place // where its content begins: behind a quote, below the mark of a block
+
+	folds *[]fold // nil where At needs none
 }
 
 // A Head is what every document begins with.
@@ -133,7 +135,7 @@ type Exception struct {
 	ApprovedBy   string
 	ApproverTier string    // tier of who approved it: "guardrail", "org" or "team"; "" is "team"
 	Starts       time.Time // zero is at once
-	Expires      time.Time // required
+	Expires      time.Time // first moment at which it no longer holds; required
 }
 
 // For names what an exception is from.

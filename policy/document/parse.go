@@ -74,7 +74,10 @@ func Parse(file string, data []byte) (*Set, []error) {
 		if len(r.faults) > maxFaults {
 			break
 		}
-		r.first, r.source, r.lines = c.line, c.text, strings.Split(c.text, "\n")
+		r.first, r.source, r.lines, r.starts = c.line, c.text, strings.Split(c.text, "\n"), nil
+		if blank(r.lines) {
+			continue
+		}
 		before := len(r.faults)
 		n := r.decode()
 		if n != nil && r.sound(n, 0) {
@@ -147,14 +150,30 @@ func chunks(data string) []chunk {
 	return append(all, chunk{first, data[start:]})
 }
 
+// blank tells whether a document is nothing but comments. A file may hold many
+// thousands of these, and starting the YAML parser is dear.
+func blank(lines []string) bool {
+	for i, l := range lines {
+		l = strings.TrimRight(l, " \t\r")
+		if i == 0 && (l == "---" || strings.HasPrefix(l, "--- ") || strings.HasPrefix(l, "---\t")) {
+			l = l[3:]
+		}
+		if l = strings.TrimLeft(l, " \t"); l != "" && l[0] != '#' && l != "..." {
+			return false
+		}
+	}
+	return true
+}
+
 // A reader reads the documents of one file, one after the other.
 type reader struct {
 	file   string
 	faults []Fault
 
-	source string   // of the document
-	first  int      // lines of the file before it
-	lines  []string // of it, without their line feeds
+	source string          // of the document
+	first  int             // lines of the file before it
+	lines  []string        // of it, without their line feeds
+	starts map[int][]int32 // of the characters of lines that are not ASCII, in bytes
 }
 
 func (r *reader) fault(at Place, format string, args ...any) {
@@ -194,11 +213,8 @@ func (r *reader) decode() *yaml.Node {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		line, detail := yamlError(err)
-		if strings.HasPrefix(r.source, "%") {
-			detail = "directives are not read; remove the line"
-		}
-		r.fault(Place{File: r.file, Line: r.first + line}, "%s", detail)
+		at, detail := r.unread(err)
+		r.fault(at, "%s", detail)
 		return nil
 	}
 	if len(doc.Content) == 0 {
@@ -209,6 +225,32 @@ func (r *reader) decode() *yaml.Node {
 		return nil // comments only
 	}
 	return n
+}
+
+// noAnchors says why: what a word stands for should stand where people read it, and
+// a few lines of aliases expand to more than any machine holds.
+const noAnchors = "anchors and aliases are not read; write the value out"
+
+// unread says where and why the document is not YAML.
+func (r *reader) unread(err error) (Place, string) {
+	line, detail := yamlError(err)
+	at := Place{File: r.file, Line: r.first + line}
+	name, alias := strings.CutPrefix(detail, "unknown anchor '")
+	name, _, _ = strings.Cut(name, "'")
+	switch i := strings.Index(r.source, "*"+name); {
+	case alias && i >= 0:
+		before := r.source[:i]
+		last := strings.LastIndexByte(before, '\n') + 1
+		at.Line, at.Column = r.first+1+strings.Count(before, "\n"), 1+utf8.RuneCountInString(before[last:])
+		detail = noAnchors
+	case strings.HasPrefix(r.source, "%"):
+		detail = "directives are not read; remove the line"
+	case strings.HasSuffix(detail, "cannot start any token") && strings.Contains(r.line(line), "\t"):
+		detail += "; indent with spaces, not tabs"
+	case strings.HasSuffix(detail, "<document start>"):
+		detail += `; begin a document with a line "---"`
+	}
+	return at, detail
 }
 
 // decodeYAML makes an error of a panic: the parser panics where it meets a state
@@ -244,7 +286,7 @@ func (r *reader) sound(n *yaml.Node, depth int) bool {
 		r.fault(r.place(n), "more than %d levels of nesting", maxDepth)
 		return false
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		r.fault(r.place(n), "anchors and aliases are not read; write the value out")
+		r.fault(r.place(n), noAnchors)
 		return false
 	case n.Style&yaml.TaggedStyle != 0:
 		r.fault(r.place(n), "tag %q: tags are not read; put a text in quotes", clip(n.Tag))
@@ -282,8 +324,12 @@ func (r *reader) document(n *yaml.Node, set *Set, names map[string]Place) {
 		r.fault(r.place(n), "a document without %q; it is one of %s", "kind", quoted(Kinds()))
 		return
 	}
+	if k.Kind != yaml.ScalarNode || k.Tag == "!!null" {
+		r.wants(k, strconv.Quote("kind"), "one of "+quoted(Kinds()))
+		return
+	}
 	for _, known := range kinds {
-		if k.Kind == yaml.ScalarNode && k.Value == known.name {
+		if k.Value == known.name {
 			r.named(n, known, set, names)
 			return
 		}

@@ -103,10 +103,10 @@ func (r *reader) value(n *yaml.Node) any {
 		r.fault(r.place(n), "number %s: write it in decimal digits, within 64 bits, or in quotes", clip(n.Value))
 		return nil
 	case "!!float":
-		if v, err := strconv.ParseFloat(n.Value, 64); err == nil && fraction.MatchString(n.Value) && !math.IsInf(v, 0) {
+		if v, err := strconv.ParseFloat(n.Value, 64); err == nil && fraction.MatchString(n.Value) && !decimal.MatchString(n.Value) && !math.IsInf(v, 0) {
 			return v
 		}
-		r.fault(r.place(n), "number %s: JSON has no such number; write it in quotes", clip(n.Value))
+		r.fault(r.place(n), "number %s cannot be kept as it is; write it in quotes", clip(n.Value))
 		return nil
 	}
 	return n.Value
