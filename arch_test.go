@@ -39,6 +39,7 @@ var owners = map[string]struct {
 }{
 	"github.com/google/go-containerregistry":   {[]string{"artifact"}, "registry protocol, credentials, image formats"},
 	"google.golang.org/protobuf":               {[]string{"artifact"}, "messages of containerd's services"},
+	"cel.dev/cel-go":                           {[]string{"policy/condition"}, "conditions of policies: typed, total, no I/O"},
 	"github.com/package-url/packageurl-go":     {[]string{"extract", "attest", "advisory", "report"}, "canonical package URLs"},
 	"github.com/zricethezav/gitleaks/v8":       {[]string{"check"}, "secret rules, MIT, used as a module"},
 	"github.com/pelletier/go-toml/v2":          {[]string{"check", "extract"}, "gitleaks' rules and lock files are TOML"},

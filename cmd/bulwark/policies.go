@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,7 @@ func (o *gateFlags) addTrust(f *pflag.FlagSet) {
 
 // judge makes a judge of what was typed.
 func (p *program) judge(o *gateFlags) (policy.Judge, error) {
-	j := policy.Judge{Stage: bulwark.Stage(o.stage), Trust: policy.Trust{AllowStarter: o.allowStarter, StaleAfter: o.staleAfter}}
+	j := policy.Judge{Stage: bulwark.Stage(cmp.Or(o.stage, string(bulwark.StageBuild))), Trust: policy.Trust{AllowStarter: o.allowStarter, StaleAfter: o.staleAfter}}
 	if o.staleAfter == 0 {
 		j.Trust.StaleAfter = -1
 	}
