@@ -120,6 +120,20 @@ func TestFaultsBound(t *testing.T) {
 	}
 }
 
+// TestFaultsMany shows that a part that is missing is not looked into, though its
+// fault is one that is not kept.
+func TestFaultsMany(t *testing.T) {
+	var labels strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&labels, "k%d: %d, ", i, i)
+	}
+	set, faults := document.Parse("p.yaml", []byte("apiVersion: bulwark.dev/v1\nkind: Exception\nmetadata: {name: a, labels: {"+labels.String()+"}}\n"+
+		"spec: {match: x, for: {rules: [a]}, vex: {justification: component_not_present}}\n"))
+	if len(faults) != 100 || len(set.Exceptions) > 0 {
+		t.Errorf("%d faults, %d exceptions", len(faults), len(set.Exceptions))
+	}
+}
+
 func TestEmpty(t *testing.T) {
 	for _, data := range []string{"", "\n", "# nothing\n", "---\n", "---\n# a\n---\n...\n", "\ufeff", "\ufeff# a", " \n  \n"} {
 		set, faults := document.Parse("p.yaml", []byte(data))
