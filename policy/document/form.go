@@ -73,7 +73,7 @@ func (m mapping[T]) keys() []string {
 }
 
 func (m mapping[T]) read(r *reader, n *yaml.Node, what string, to *T) {
-	before := len(r.faults)
+	before := r.count
 	f, ok := r.members(n, what, m.name, m.keys())
 	if !ok {
 		return
@@ -81,7 +81,7 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, what string, to *T) {
 	if m.place != nil {
 		*m.place(to) = r.place(n)
 	}
-	foreign := len(r.faults) > before // of one of the keys that are missed, perhaps
+	foreign := r.count > before // of one of the keys that are missed, perhaps
 	for _, d := range m.fields {
 		if v := f[d.key]; v != nil {
 			d.read(r, v, to)
@@ -90,13 +90,9 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, what string, to *T) {
 		}
 	}
 	if len(m.some) > 0 && !foreign && !slices.ContainsFunc(m.some, func(k string) bool { return f[k] != nil }) {
-		if len(m.some) == 1 {
-			r.fault(r.place(n), "%s without %q", m.name, m.some[0])
-		} else {
-			r.fault(r.place(n), "%s without any of %s", m.name, quoted(m.some))
-		}
+		r.fault(r.place(n), "%s without any of %s", m.name, quoted(m.some))
 	}
-	if m.check != nil && len(r.faults) == before {
+	if m.check != nil && r.count == before {
 		m.check(r, n, f, to)
 	}
 }

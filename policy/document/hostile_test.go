@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -118,6 +120,20 @@ func TestFaultsBound(t *testing.T) {
 	}
 }
 
+// TestFaultsMany shows that a part that is missing is not looked into, though its
+// fault is one that is not kept.
+func TestFaultsMany(t *testing.T) {
+	var labels strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&labels, "k%d: %d, ", i, i)
+	}
+	set, faults := document.Parse("p.yaml", []byte("apiVersion: bulwark.dev/v1\nkind: Exception\nmetadata: {name: a, labels: {"+labels.String()+"}}\n"+
+		"spec: {match: x, for: {rules: [a]}, vex: {justification: component_not_present}}\n"))
+	if len(faults) != 100 || len(set.Exceptions) > 0 {
+		t.Errorf("%d faults, %d exceptions", len(faults), len(set.Exceptions))
+	}
+}
+
 func TestEmpty(t *testing.T) {
 	for _, data := range []string{"", "\n", "# nothing\n", "---\n", "---\n# a\n---\n...\n", "\ufeff", "\ufeff# a", " \n  \n"} {
 		set, faults := document.Parse("p.yaml", []byte(data))
@@ -145,21 +161,17 @@ func inputs(t testing.TB, kind string) map[string][]byte {
 	return all
 }
 
-// TestTruncated cuts good files at every byte: what comes before the cut stays as
+// TestTruncated cuts a good file at every byte: what comes before the cut stays as
 // it was, and no document loses a part silently.
 func TestTruncated(t *testing.T) {
-	for name, data := range inputs(t, "good") {
-		whole, _ := document.Parse("p.yaml", data)
-		for n := range data {
-			set, _ := document.Parse("p.yaml", data[:n])
-			check(t, data[:n], set)
-			if d := len(whole.Policies) - len(set.Policies); d < 0 {
-				t.Errorf("%s cut at %d: %d policies, of %d", name, n, len(set.Policies), len(whole.Policies))
-			}
-			for i, p := range set.Policies {
-				if i+1 < len(set.Policies) && whole.Policies[i].Source != p.Source {
-					t.Errorf("%s cut at %d: policy %d is another", name, n, i)
-				}
+	data := inputs(t, "good")["testdata/good/all.txtar"]
+	whole, _ := document.Parse("p.yaml", data)
+	for n := range data {
+		set, _ := document.Parse("p.yaml", data[:n])
+		check(t, data[:n], set)
+		for i, x := range set.Exceptions {
+			if i+1 < len(set.Exceptions) && whole.Exceptions[i].Source != x.Source {
+				t.Errorf("cut at %d: exception %d is another", n, i)
 			}
 		}
 	}
@@ -174,10 +186,19 @@ func check(t *testing.T, data []byte, set *document.Set) {
 			t.Errorf("head %+v", h)
 		}
 	}
+	source := strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")
 	text := func(x document.Text) {
-		for o := 0; o < len(x.Value); o += 1 + len(x.Value)/8 {
-			if p := x.At(o); p.Line < x.Place.Line || p.Line > lines || p.Column < 1 {
-				t.Errorf("character %d of %q is at %v of %d lines", o, x.Value, p, lines)
+		for i, c := range []rune(x.Value)[:min(40, utf8.RuneCountInString(x.Value))] {
+			p := x.At(i)
+			if p.Line < x.Place.Line || p.Line > lines || p.Column < 1 {
+				t.Errorf("character %d of %q is at %v of %d lines", i, x.Value, p, lines)
+				continue
+			}
+			if unicode.IsSpace(c) {
+				continue // of a fold, perhaps
+			}
+			if l := []rune(source[p.Line-1]); p.Column > len(l) || l[p.Column-1] != c && l[p.Column-1] != '\\' {
+				t.Errorf("character %d of %q is not at %v", i, x.Value, p)
 			}
 		}
 	}

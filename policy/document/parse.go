@@ -18,9 +18,9 @@ import (
 	"github.com/bulwark-sec/bulwark/internal/nearest"
 )
 
-// Limits on one file, far above what people write. Within them the YAML parser
-// needs half a second and 250 MB at the most, whatever the file holds: it bounds
-// its own depth, at 10,000.
+// Limits on one file, far above what people write. Within them the worst that we
+// know takes a second of processor time and 220 MB: the YAML parser is linear in its
+// input, and bounds its depth, at 10,000, before ours can be asked.
 const (
 	maxBytes     = 1 << 20
 	maxDocuments = 1000
@@ -71,7 +71,7 @@ func Parse(file string, data []byte) (*Set, []error) {
 	names := map[string]Place{} // by kind and name
 	documents := 0
 	for _, c := range chunks(string(data)) {
-		if len(r.faults) > maxFaults {
+		if r.count > maxFaults {
 			break
 		}
 		r.first, r.source, r.lines, r.starts = c.line, c.text, strings.Split(c.text, "\n"), nil
@@ -168,7 +168,8 @@ func blank(lines []string) bool {
 // A reader reads the documents of one file, one after the other.
 type reader struct {
 	file   string
-	faults []Fault
+	faults []Fault // at most one more than are shown
+	count  int     // of faults, also of those that are not kept
 
 	source string          // of the document
 	first  int             // lines of the file before it
@@ -177,7 +178,8 @@ type reader struct {
 }
 
 func (r *reader) fault(at Place, format string, args ...any) {
-	if len(r.faults) <= maxFaults { // one more than is shown: it is known that there are more
+	r.count++
+	if len(r.faults) <= maxFaults {
 		r.faults = append(r.faults, Fault{at, fmt.Sprintf(format, args...)})
 	}
 }
@@ -338,7 +340,7 @@ func (r *reader) document(n *yaml.Node, set *Set, names map[string]Place) {
 }
 
 func (r *reader) named(n *yaml.Node, k kind, set *Set, names map[string]Place) {
-	before := len(r.faults)
+	before := r.count
 	h, add := k.read(r, n)
 	if h.Name != "" {
 		key := k.name + "/" + h.Name
@@ -348,7 +350,7 @@ func (r *reader) named(n *yaml.Node, k kind, set *Set, names map[string]Place) {
 			names[key] = h.Place
 		}
 	}
-	if len(r.faults) == before {
+	if r.count == before {
 		add(set)
 	}
 }
