@@ -242,3 +242,13 @@ func (s *subject) within(product *subject, f *bulwark.Finding) bool {
 	}
 	return some
 }
+
+// installed tells whether the package belongs to the distribution: its package
+// manager put it there.
+func (s *subject) installed() bool {
+	switch s.purl.Type {
+	case packageurl.TypeDebian, packageurl.TypeRPM, packageurl.TypeApk, packageurl.TypeAlpm:
+		return true
+	}
+	return s.pkg != nil && s.pkg.Owner != ""
+}
