@@ -167,6 +167,29 @@ func TestParseCycloneDXRefuses(t *testing.T) {
 	}
 }
 
+// TestDocumented: the document that the documentation shows does what it says.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/vex.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "```json\n")
+	shown, _, ok := strings.Cut(after, "```")
+	if !ok {
+		t.Fatal("it shows none")
+	}
+	doc, err := attest.ParseVEX("shown", []byte(shown))
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := []bulwark.Finding{finding("CVE-2026-1234", "pkg:deb/debian/libssl3@3.0.11-1?arch=amd64")}
+	attest.Apply(findings, nil, nil, nil, []attest.Document{doc})
+	want := bulwark.Status{State: bulwark.StateNotAffected, By: "EX-1", Reason: "vulnerable_code_not_in_execute_path"}
+	if diff := cmp.Diff(want, findings[0].Status); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestPlatform: which CPE names which distribution.
 func TestPlatform(t *testing.T) {
 	for _, tt := range []struct {
