@@ -23,6 +23,30 @@ func (u *Unused) Gap() bulwark.Gap {
 	return bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("statement %d of %q about %q: %s", u.Index+1, u.Document, clip(u.Statement.Vulnerability), u.Why)}
 }
 
+// toldOf is how many unused statements of one document are told one by one. One
+// that is written for an artifact has few; a vendor's is about all its products.
+const toldOf = 10
+
+// Gaps tells of unused statements, in their order: the first ten of each document,
+// and how many more it has.
+func Gaps(unused []Unused) []bulwark.Gap {
+	var out []bulwark.Gap
+	for len(unused) > 0 {
+		n := 1
+		for n < len(unused) && unused[n].Document == unused[0].Document {
+			n++
+		}
+		for i := range min(n, toldOf) {
+			out = append(out, unused[i].Gap())
+		}
+		if n > toldOf {
+			out = append(out, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d more statements of %q have no effect", n-toldOf, unused[0].Document)})
+		}
+		unused = unused[n:]
+	}
+	return out
+}
+
 // Apply sets the Status of vulnerability findings that docs state to be not
 // affected or fixed, in place, and gives how many it set. Findings that are not
 // open stay as they are. inv and a, which may be nil, say which products the

@@ -121,6 +121,30 @@ func TestApplyLeavesAlone(t *testing.T) {
 	}
 }
 
+// TestGaps: a document about everything that a vendor makes does not fill the
+// report.
+func TestGaps(t *testing.T) {
+	var unused []attest.Unused
+	for _, doc := range []struct {
+		name string
+		n    int
+	}{{"a", 10}, {"b", 13}, {"c", 1}} {
+		for i := range doc.n {
+			unused = append(unused, attest.Unused{Document: doc.name, Index: i, Why: "x"})
+		}
+	}
+	gaps := attest.Gaps(unused)
+	if len(gaps) != 22 || gaps[9] != unused[9].Gap() || gaps[10] != unused[10].Gap() || gaps[21] != unused[23].Gap() {
+		t.Errorf("%d gaps: %v", len(gaps), gaps)
+	}
+	if got, want := gaps[20].Detail, `3 more statements of "b" have no effect`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := attest.Gaps(nil); got != nil {
+		t.Errorf("%v, want none", got)
+	}
+}
+
 func TestParseVEX(t *testing.T) {
 	data, err := os.ReadFile("testdata/full.json")
 	if err != nil {
