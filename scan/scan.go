@@ -573,9 +573,7 @@ func sortFindings(f []bulwark.Finding) {
 // known before, then accepted risks. What had no effect is told.
 func (s *Scanner) apply(r *bulwark.Report) {
 	_, unused := attest.Apply(r.Findings, &r.Inventory, &r.Artifact, r.Advisories, s.VEX)
-	for i := range unused {
-		r.Inventory.Gaps = append(r.Inventory.Gaps, unused[i].Gap())
-	}
+	r.Inventory.Gaps = append(r.Inventory.Gaps, attest.Gaps(unused)...)
 	outcome := ignore.Apply(r.Findings, r.Advisories, s.Ignores, s.now())
 	r.Inventory.Gaps = append(r.Inventory.Gaps, outcome.Gaps()...)
 	if s.Baseline != nil {

@@ -69,7 +69,7 @@ func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.onlyNew, "only-new", false, "only findings that --baseline does not have count")
 	f.StringVar(&o.baseline, "baseline", "", "JSON report of an earlier scan, for --only-new")
 	f.StringVar(&o.severity, "severity", "", "show only these severities, separated by commas")
-	f.StringSliceVar(&o.vex, "vex", nil, "OpenVEX file; may be repeated")
+	f.StringSliceVar(&o.vex, "vex", nil, "file of OpenVEX, CSAF or CycloneDX; may be repeated")
 	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
 	o.addAccess(f)
 	f.BoolVar(&o.verify, verifySecrets, false, "send each secret found to the service it belongs to, and say whether it still works; reads every layer anew")

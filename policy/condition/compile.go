@@ -115,19 +115,19 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	}
 	parsed, issues := e.parser.Parse(source)
 	if err := issues.Err(); err != nil {
-		return nil, nil, e.faults(source, issues, nil)
+		return nil, nil, e.faults(source, issues)
 	}
 	c := &Condition{Source: source, env: e, parsed: parsed.NativeRep()}
 	var faults []Fault
-	c.names(c.parsed.Expr(), nil, func(id int64, detail string) {
-		faults = append(faults, Fault{c.offset(id), detail})
+	c.names(c.parsed.Expr(), nil, func(x ast.Expr, detail string) {
+		faults = append(faults, Fault{c.offset(x), detail})
 	})
 	if len(faults) > 0 {
 		return nil, nil, faults
 	}
 	checked, issues := e.env.Compile(source)
 	if err := issues.Err(); err != nil {
-		return nil, nil, e.faults(source, issues, c.parsed)
+		return nil, nil, e.faults(source, issues)
 	}
 	cost, err := e.env.EstimateCost(checked, sizes{e})
 	if err != nil {
@@ -162,7 +162,7 @@ func (e *Env) dynamic(slots []int) bool {
 var undefined = regexp.MustCompile(`undefined field '([^']+)'|undeclared reference to '([^']+)'`)
 
 // faults gives what CEL complains of in our words.
-func (e *Env) faults(source string, issues *cel.Issues, _ *ast.AST) []Fault {
+func (e *Env) faults(source string, issues *cel.Issues) []Fault {
 	lines := strings.SplitAfter(source, "\n")
 	var out []Fault
 	for _, x := range issues.Errors() {
@@ -208,12 +208,17 @@ func undefinedField(name, of string, known []string) string {
 	return s
 }
 
-// offset gives where an expression of the parsed tree begins, in characters.
-func (c *Condition) offset(id int64) int {
-	if r, ok := c.parsed.SourceInfo().GetOffsetRange(id); ok {
-		return int(r.Start)
+// offset gives where an expression of the parsed tree stands, in characters: a
+// selection, where the name of its field does.
+func (c *Condition) offset(x ast.Expr) int {
+	r, ok := c.parsed.SourceInfo().GetOffsetRange(x.ID())
+	if !ok {
+		return 0
 	}
-	return 0
+	if x.Kind() == ast.SelectKind {
+		return int(r.Start) + 1 // the dot is where CEL says that it is
+	}
+	return int(r.Start)
 }
 
 // path gives the names of a chain of selections from an identifier: proc, name.
@@ -248,7 +253,7 @@ func bound(call ast.CallExpr) []string {
 }
 
 // names finds the variables of an expression, and those that do not exist.
-func (c *Condition) names(x ast.Expr, local []string, fault func(id int64, detail string)) {
+func (c *Condition) names(x ast.Expr, local []string, fault func(x ast.Expr, detail string)) {
 	switch x.Kind() {
 	case ast.IdentKind, ast.SelectKind:
 		p, ok := path(x)
@@ -265,7 +270,7 @@ func (c *Condition) names(x ast.Expr, local []string, fault func(id int64, detai
 			c.names(call.Target(), local, fault)
 		}
 		if call.IsMemberFunction() && len(call.Args()) == 1 && strings.HasPrefix(call.FunctionName(), "get") {
-			fault(x.ID(), "times are in UTC: a time zone is not taken")
+			fault(x, "times are in UTC: a time zone is not taken")
 		}
 		b := bound(call)
 		local = slices.Concat(local, b)
@@ -282,7 +287,7 @@ func (c *Condition) names(x ast.Expr, local []string, fault func(id int64, detai
 			c.names(e.AsMapEntry().Value(), local, fault)
 		}
 	case ast.StructKind:
-		fault(x.ID(), fmt.Sprintf("%q cannot be made in a condition", x.AsStruct().TypeName()))
+		fault(x, fmt.Sprintf("%q cannot be made in a condition", x.AsStruct().TypeName()))
 	}
 }
 
@@ -297,7 +302,7 @@ func (c *Condition) isNamespace(x ast.Expr, local []string) bool {
 
 // variable finds what a chain of names means: the longest beginning of it that is
 // a variable.
-func (c *Condition) variable(x ast.Expr, p []string, fault func(id int64, detail string)) {
+func (c *Condition) variable(x ast.Expr, p []string, fault func(x ast.Expr, detail string)) {
 	e := c.env
 	for n := len(p); n > 0; n-- {
 		name := strings.Join(p[:n], ".")
@@ -337,7 +342,7 @@ func (c *Condition) variable(x ast.Expr, p []string, fault func(id int64, detail
 		good = n + 1
 	}
 	if good == len(p) {
-		fault(x.ID(), fmt.Sprintf("%q is a group of fields, not a value", strings.Join(p, ".")))
+		fault(x, fmt.Sprintf("%q is a group of fields, not a value", strings.Join(p, ".")))
 		return
 	}
 	slices.Sort(next)
@@ -352,9 +357,9 @@ func (c *Condition) variable(x ast.Expr, p []string, fault func(id int64, detail
 		if near := nearest.Of(p[good], next); near != "" {
 			detail += fmt.Sprintf("; did you mean %q?", near)
 		}
-		fault(x.ID(), detail)
+		fault(x, detail)
 	case good > 0:
-		fault(x.ID(), undefinedField(p[good], "", next))
+		fault(x, undefinedField(p[good], "", next))
 	default:
 		detail := fmt.Sprintf("undefined name %q", p[0])
 		if near := nearest.Of(p[0], next); near != "" {
@@ -362,7 +367,7 @@ func (c *Condition) variable(x ast.Expr, p []string, fault func(id int64, detail
 		} else {
 			detail += ": there are " + strings.Join(next, ", ")
 		}
-		fault(x.ID(), detail)
+		fault(x, detail)
 	}
 }
 

@@ -26,8 +26,10 @@ import (
 // A Format writes one document with a statement for each vulnerability and each
 // answer to it:
 //
-//	open, known before   affected, with what to do
-//	accepted             affected, with who took the risk until when
+//	open, known before   affected, with what to do; under_investigation where
+//	                     the report knows no more than a name
+//	accepted             affected, with who took the risk until when;
+//	                     under_investigation where the reason begins with that word
 //	not affected         not_affected, with the justification or the words for it
 //	fixed                fixed
 //	suppressed           not_affected, with the rule's reason; under_investigation
@@ -167,8 +169,12 @@ func groups(v *view.View) []*group {
 	return list
 }
 
-// action says what to do about an open finding.
+// action says what to do about an open finding; "" when nothing is known about
+// its rule, not even whether the package is affected by it.
 func action(v *view.View, f *bulwark.Finding) string {
+	if _, ok := v.Advisories[f.Rule]; !ok && f.Fix == "" {
+		return ""
+	}
 	if f.Fix == "" {
 		return "No fixed version is known. Watch for one, or remove the package if nothing needs it."
 	}
@@ -226,10 +232,18 @@ func (g *group) answer(s *statement) {
 		s.Notes = strings.TrimSpace(g.status.Reason + " " + by)
 	case bulwark.StateOpen, bulwark.StateKnown:
 		s.Status, s.Action = affected, g.action
+		if g.action == "" {
+			s.Status, s.Notes = underInvestigation, "Nothing is known about it."
+		}
 		if g.status.State == bulwark.StateKnown {
-			s.Notes = "It was found by an earlier scan, too."
+			s.Notes = strings.TrimSpace(s.Notes + " It was found by an earlier scan, too.")
 		}
 	default: // accepted, and what a later version may say
+		if word, _, _ := strings.Cut(g.status.Reason, ":"); strings.TrimSpace(word) == underInvestigation {
+			s.Status = underInvestigation
+			s.Notes = view.StateName(g.status.State) + ", " + view.StatusWords(g.status) + "."
+			return
+		}
 		s.Status = affected
 		s.Action = "None for now: " + view.StateName(g.status.State)
 		if words := view.StatusWords(g.status); words != "" {
