@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +18,9 @@ import (
 )
 
 const explainLong = `Explain a vulnerability (CVE-2021-44228, GHSA-…), a rule (BW-IMG-0001), or a
-finding of a saved report (its id). The first line says which of them it was
-taken for; a finding needs --report. Of a vulnerability it shows the packages and
-versions that the database has for it.`
+finding (its id) of a saved report, or else of the newest scan on this machine
+that found it. The first line says which of them it was taken for. Of a
+vulnerability it shows the packages and versions that the database has for it.`
 
 // maxAffected bounds the affected packages of a vulnerability that are told: a
 // flaw of the kernel has thousands.
@@ -53,9 +54,13 @@ func (p *program) explainCommand() *cobra.Command {
 				return fmt.Errorf("--format %q: it is table or json: %w", o.format, bulwark.ErrUsage)
 			}
 			var r *bulwark.Report
+			var err error
 			if saved != "" {
-				var err error
 				if r, err = readReport(saved); err != nil {
+					return err
+				}
+			} else if findingID(args[0]) {
+				if r, err = p.keptWith(cmd.Context(), l, args[0]); err != nil {
 					return err
 				}
 			}
@@ -86,11 +91,31 @@ func (p *program) explainCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&saved, "report", "", "JSON report that has the finding")
+	f.StringVar(&saved, "report", "", "JSON report that has the finding (default the newest kept one that does)")
 	f.StringVarP(&o.format, "format", "f", "", "table or json (default table)")
 	f.BoolVar(&o.noColor, "no-color", false, "no colours; NO_COLOR does the same")
 	l.add(f)
 	return c
+}
+
+// findingID tells whether an id looks like that of a finding.
+func findingID(id string) bool { return len(id) == 16 && strings.Trim(id, "0123456789abcdef") == "" }
+
+// keptWith gives the newest kept report that has a finding, nil when there is none,
+// and tells which one it is.
+func (p *program) keptWith(ctx context.Context, l place, id string) (*bulwark.Report, error) {
+	k, skipped, err := p.reports(l).Find(ctx, id)
+	for _, err := range skipped {
+		fmt.Fprintf(p.stderr, "bulwark: passed over: %v\n", err)
+	}
+	if errors.Is(err, bulwark.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(p.stderr, "bulwark: from the scan of %s at %s\n", oneLine(k.Name, 200), k.Created.UTC().Format("2006-01-02 15:04 UTC"))
+	return k.Report, nil
 }
 
 // explain finds out what id is: a finding of the report, a rule, or a
@@ -121,8 +146,8 @@ func explain(id string, r *bulwark.Report, advisory func(string) (bulwark.Adviso
 		}
 	}
 	next := "run bulwark db update, if it may be newer than the database"
-	if len(id) == 16 && strings.Trim(id, "0123456789abcdef") == "" {
-		next = "it looks like the id of a finding: say --report FILE"
+	if findingID(id) {
+		next = "it looks like the id of a finding, which no report has that is kept: say --report FILE"
 		if r != nil {
 			next = "the report has no finding with it"
 		}

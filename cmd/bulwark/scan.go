@@ -201,6 +201,9 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 		}
 		return fmt.Errorf("scan %q: %w", target, err)
 	}
+	if s.Live == nil { // of a scan that asked about secrets nothing is kept
+		p.keep(ctx, o.place, r)
+	}
 	scan.Show(r, only)
 	if err := writers.write(ctx, r); err != nil {
 		return err
