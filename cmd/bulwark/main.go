@@ -141,11 +141,12 @@ func (p *program) root() *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "look", Title: "Look:"},
 		&cobra.Group{ID: "know", Title: "Know:"},
+		&cobra.Group{ID: "decide", Title: "Decide:"},
 		&cobra.Group{ID: "tool", Title: "The tool itself:"},
 	)
 	root.SetHelpCommandGroupID("tool")
 	root.SetCompletionCommandGroupID("tool")
-	root.AddCommand(p.scanCommand(), p.layersCommand(), p.recommendCommand(), p.diffCommand(), p.explainCommand(), p.convertCommand(), p.dbCommand(), p.bundleCommand(), p.keyCommand(), p.cacheCommand(), p.configCommand(), p.manCommand(), p.versionCommand())
+	root.AddCommand(p.scanCommand(), p.layersCommand(), p.recommendCommand(), p.diffCommand(), p.explainCommand(), p.convertCommand(), p.policyCommand(), p.dbCommand(), p.bundleCommand(), p.keyCommand(), p.cacheCommand(), p.configCommand(), p.manCommand(), p.versionCommand())
 	strictCompletion(root)
 	return root
 }
