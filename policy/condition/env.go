@@ -29,7 +29,7 @@ import (
 const (
 	defaultMaxText = 8192 // characters of a text
 	defaultMaxList = 1024 // items of a list or map
-	maxDynamic     = 256  // items of any list or map inside a value without a type
+	maxDynamic     = 128  // items of any list or map inside a value without a type
 )
 
 // A Field is one variable that conditions see.
