@@ -125,6 +125,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 		return nil, err
 	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
+	r.Scan.Looked = s.reads(r.Artifact.Kind)
 	s.verify(ctx, r, found)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
@@ -498,6 +499,7 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			r.Rules[f.Rule] = rule
 		}
 	}
+	r.Scan.Looked = s.looked(r)
 	s.apply(r)
 	s.ancestry(r)
 	sortFindings(r.Findings)
@@ -579,6 +581,7 @@ func (s *Scanner) show(r *bulwark.Report) {
 	all := len(r.Findings)
 	r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return !slices.Contains(s.Show, f.Severity) })
 	if left := all - len(r.Findings); left > 0 {
+		r.Scan.Hidden += left
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d findings of other severities are not shown; the gate counted them", left)})
 	}
 }
