@@ -44,11 +44,12 @@ var groupStates = [...]state{
 	view.GroupScan:   {"scan", "!", "not decided"},
 	view.GroupPass:   {"pass", "✓", "passes"},
 	view.GroupPerson: {"person", "?", "undecided"},
+	view.GroupKind:   {"kind", "–", "elsewhere"},
 }
 
 var (
-	groupShort = [...]string{"fail", "not decided; a better scan would tell", "pass", "for a person to look at"}
-	groupWhy   = [...]string{"What speaks against it", "What is missing", "What was looked at", "What to look at"}
+	groupShort = [...]string{"fail", "not decided; a better scan would tell", "pass", "for a person to look at", "about other kinds of artifact"}
+	groupWhy   = [...]string{"What speaks against it", "What is missing", "What was looked at", "What to look at", "What it is about"}
 )
 
 type fact struct {
@@ -77,7 +78,7 @@ type controlGroup struct {
 type artifact struct {
 	N                                           int
 	Name, Identity, Dates, ID, Database, Policy string
-	Counts                                      [4]string
+	Counts                                      [5]string
 }
 
 type gridRow struct {
@@ -116,6 +117,9 @@ func assessed(a *view.Assessment) assessment {
 		out.Artifacts = append(out.Artifacts, artifactOf(n, v))
 	}
 	for g, list := range a.Groups() {
+		if g == view.GroupKind && len(list) == 0 {
+			continue
+		}
 		group := controlGroup{groupStates[g].Class, groupShort[g], view.GroupTitles()[g], groupWhy[g], text.Count(len(list)), nil}
 		for _, i := range list {
 			group.Controls = append(group.Controls, controlOf(a, views, g, i))
@@ -124,7 +128,7 @@ func assessed(a *view.Assessment) assessment {
 	}
 	if n := len(views); n > 1 && n <= maxGrid {
 		for i := range a.Controls {
-			if view.GroupOf(&a.Controls[i]) == view.GroupPerson {
+			if g := view.GroupOf(&a.Controls[i]); g == view.GroupPerson || g == view.GroupKind {
 				continue
 			}
 			row := gridRow{ID: cut(a.Controls[i].ID, maxName), Title: cut(a.Controls[i].Title, maxName)}
@@ -138,7 +142,7 @@ func assessed(a *view.Assessment) assessment {
 }
 
 func artifactOf(n int, v *view.View) artifact {
-	var counts [4]int
+	var counts [5]int
 	for i := range v.Controls {
 		counts[view.GroupOf(&v.Controls[i])]++
 	}
@@ -160,7 +164,7 @@ func controlOf(a *view.Assessment, views []*view.View, g, i int) control {
 		out.Remedy = cut(c.Remedy, maxText)
 	case view.GroupPass:
 		out.Beyond = cut(c.Rationale, maxText)
-	case view.GroupPerson:
+	case view.GroupPerson, view.GroupKind:
 		return out
 	}
 	more := 0

@@ -77,7 +77,8 @@ type counts struct {
 	Fail       int `json:"fail"`
 	NotDecided int `json:"notDecided"` // a better scan would tell
 	Pass       int `json:"pass"`
-	Person     int `json:"person"` // no scan tells
+	Person     int `json:"person"`    // no scan tells
+	OtherKind  int `json:"otherKind"` // another kind of artifact would tell
 }
 
 type database struct {
@@ -150,6 +151,8 @@ func count(list []bulwark.Control) counts {
 			n.NotDecided++
 		case view.GroupPass:
 			n.Pass++
+		case view.GroupKind:
+			n.OtherKind++
 		default:
 			n.Person++
 		}

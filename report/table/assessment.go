@@ -28,7 +28,7 @@ func (f Format) Assess(w io.Writer, a *view.Assessment) error {
 	p.head()
 	word, st := p.word()
 	p.blank()
-	p.line(p.ink(st, word), "  ", a.States())
+	p.line(p.ink(st, word), "  ", view.Stand(a.Controls))
 	for g, list := range a.Groups() {
 		if len(list) == 0 {
 			continue
@@ -138,13 +138,13 @@ func (p *assessing) control(group, i int) {
 
 // each shows of each artifact what it says, where that is not what all say.
 func (p *assessing) each(group, i int, indent string) {
-	if group == view.GroupPerson {
+	if group == view.GroupPerson || group == view.GroupKind {
 		return
 	}
 	shown, all := 0, 0
 	for n, v := range p.views {
 		x := &v.Controls[i]
-		if view.GroupOf(x) != group { // a person, or another kind; what is better than the worst
+		if view.GroupOf(x) != group { // what is better than the worst
 			continue
 		}
 		if all++; shown == p.most(maxArtifacts) {

@@ -35,12 +35,13 @@ const (
 	GroupScan          // a better scan would decide them
 	GroupPass          //
 	GroupPerson        // no scan decides them
+	GroupKind          // another kind of artifact would tell
 	groups
 )
 
 // GroupTitles name the groups.
 func GroupTitles() [groups]string {
-	return [groups]string{"Fails", "Not decided: a better scan would tell", "Passes", "For a person to look at"}
+	return [groups]string{"Fails", "Not decided: a better scan would tell", "Passes", "For a person to look at", "About other kinds of artifact"}
 }
 
 // GroupOf gives the group that a control belongs to.
@@ -52,6 +53,8 @@ func GroupOf(c *bulwark.Control) int {
 		return GroupPass
 	case c.Lacks == bulwark.LacksTrust || c.Lacks == bulwark.LacksCheck:
 		return GroupScan
+	case c.Lacks == bulwark.LacksKind:
+		return GroupKind
 	}
 	return GroupPerson
 }
@@ -79,18 +82,19 @@ func (a *Assessment) Word() string {
 	return "NOT JUDGED"
 }
 
-// States counts controls by group: "3 fail, 1 not decided, 9 pass, 12 for a
-// person".
-func (a *Assessment) States() string { return Stand(a.Controls) }
-
-// Stand counts controls by group, in words.
+// Stand counts controls by group, in words: "3 fail, 1 not decided, 9 pass, 12 for
+// a person, 4 about other kinds of artifact".
 func Stand(list []bulwark.Control) string {
 	var n [groups]int
 	for i := range list {
 		n[GroupOf(&list[i])]++
 	}
-	return fmt.Sprintf("%s, %s not decided, %s, %s for a person",
+	s := fmt.Sprintf("%s, %s not decided, %s, %s for a person",
 		text.Plural(n[GroupFail], "fails", "fail"), text.Count(n[GroupScan]), text.Plural(n[GroupPass], "passes", "pass"), text.Count(n[GroupPerson]))
+	if n[GroupKind] > 0 {
+		s += ", " + text.Count(n[GroupKind]) + " about other kinds of artifact"
+	}
+	return s
 }
 
 // Dates says on what day the artifact was scanned, with what knowledge, and by
