@@ -418,6 +418,12 @@ func (c *Condition) Uses() []string {
 	return out
 }
 
+// Lists gives the names of the lists in the condition, as lists.NAME, sorted.
+func (c *Condition) Lists() []string {
+	out := slices.Sorted(slices.Values(c.lists))
+	return slices.Compact(out)
+}
+
 // Where gives where a variable first stands in the condition, in characters.
 func (c *Condition) Where(name string) int {
 	return max(0, len([]rune(c.Source[:max(0, strings.Index(c.Source, name))])))
