@@ -210,7 +210,7 @@ func (g *grouper) add(o *outcome, item *subject.Item, in *condition.Input) {
 	k.held, _, _ = strings.Cut(o.held, " until ")
 	p := g.byKey[k]
 	if p == nil {
-		p = &group{about: o.rule.doc.Description, reason: o.reason(in, item.Name), failed: o.err != nil, rated: map[bulwark.Severity]int{}}
+		p = &group{about: o.rule.doc.Description, reason: o.reason(in, item.Name()), failed: o.err != nil, rated: map[bulwark.Severity]int{}}
 		p.messages = []string{p.reason.Detail}
 		g.byKey[k] = p
 		g.groups = append(g.groups, p)
@@ -219,7 +219,7 @@ func (g *grouper) add(o *outcome, item *subject.Item, in *condition.Input) {
 			p.reason.Until, p.reason.Held = o.until, o.held // the first to end
 		}
 		if len(p.messages) < maxTold && o.err == nil {
-			p.messages = append(p.messages, o.text(in, item.Name))
+			p.messages = append(p.messages, o.text(in, item.Name()))
 		}
 	}
 	p.count++
