@@ -29,7 +29,7 @@ import (
 const (
 	defaultMaxText = 8192 // characters of a text
 	defaultMaxList = 1024 // items of a list or map
-	maxDynamic     = 256  // items of any list or map inside a value without a type
+	maxDynamic     = 128  // items of any list or map inside a value without a type
 )
 
 // A Field is one variable that conditions see.
@@ -179,6 +179,7 @@ type Env struct {
 	lists  map[string]*list
 	nested []string // names of members of the structs inside lists
 	inputs sync.Pool
+	closed chan struct{} // a channel that is closed
 	typ    reflect.Type
 }
 
@@ -192,7 +193,8 @@ func NewEnv(t reflect.Type, consts map[string]int64, lists map[string][]string) 
 	if err != nil {
 		return nil, err
 	}
-	e := &Env{names: map[string]int{}, fields: all, consts: consts, lists: map[string]*list{}, typ: t}
+	e := &Env{names: map[string]int{}, fields: all, consts: consts, lists: map[string]*list{}, typ: t, closed: make(chan struct{})}
+	close(e.closed)
 	options := []cel.EnvOption{
 		cel.OptionalTypes(), ext.Strings(), ext.Sets(), ext.Network(),
 		cel.DefaultUTCTimeZone(true), cel.HomogeneousAggregateLiterals(),
