@@ -4,7 +4,6 @@ package policy
 
 import (
 	"bytes"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,15 +154,8 @@ func assign(to reflect.Value, x any, path string, depth int) error {
 	switch p := to.Addr().Interface().(type) {
 	case *time.Time:
 		return assignTime(p, x, path)
-	case encoding.TextUnmarshaler:
-		s, ok := x.(string)
-		if !ok {
-			return wanted(path, "a word", x)
-		}
-		if err := p.UnmarshalText([]byte(s)); err != nil {
-			return fmt.Errorf("%s: %w", path, errors.New(strings.TrimSuffix(err.Error(), ": "+bulwark.ErrUsage.Error())))
-		}
-		return nil
+	case *bulwark.Severity:
+		return assignSeverity(p, x, path)
 	}
 	switch to.Kind() {
 	case reflect.Struct:
@@ -246,7 +238,7 @@ func wanted(path, what string, x any) error {
 	case bool, int64, float64, json.Number:
 		given = fmt.Sprint(x)
 	}
-	return fmt.Errorf("%s is %s, not %s", path, what, clip(given))
+	return fmt.Errorf("%s: want %s, got %s", path, what, clip(given))
 }
 
 // clip cuts what somebody wrote to what a line of a terminal takes.
@@ -271,6 +263,21 @@ func assignTime(to *time.Time, x any, path string) error {
 	return wanted(path, "a time like 2027-01-31T12:00:00Z, or a day", x)
 }
 
+func assignSeverity(to *bulwark.Severity, x any, path string) (err error) {
+	var names []string
+	for _, s := range bulwark.Severities() {
+		names = append(names, s.String())
+	}
+	s, ok := x.(string)
+	if !ok {
+		return wanted(path, "a severity", x)
+	}
+	if *to, err = bulwark.ParseSeverity(s); err != nil {
+		return fmt.Errorf("%w%s", wanted(path, "one of "+join(names), x), meant(s, names))
+	}
+	return nil
+}
+
 func assignStruct(to reflect.Value, x any, path string, depth int) error {
 	m, ok := x.(map[string]any)
 	if !ok {
@@ -285,11 +292,15 @@ func assignStruct(to reflect.Value, x any, path string, depth int) error {
 		}
 		member, ok := members[k]
 		if !ok {
-			of := ""
+			of, known := "", slices.Sorted(maps.Keys(members))
 			if path != "" {
 				of = " of " + path
 			}
-			return fmt.Errorf("undefined field %q%s%s", k, of, meant(k, slices.Sorted(maps.Keys(members))))
+			hint := meant(k, known)
+			if hint == "" {
+				hint = "; there are " + join(known)
+			}
+			return fmt.Errorf("undefined field %q%s%s", clip(k), of, hint)
 		}
 		if err := assign(member, m[k], at, depth+1); err != nil {
 			return err
