@@ -241,3 +241,6 @@ func (e *Env) Fields() []Field { return e.fields }
 
 // Has tells whether there is a variable of that name.
 func (e *Env) Has(name string) bool { _, ok := e.names[name]; return ok }
+
+// Env gives what the condition sees.
+func (c *Condition) Env() *Env { return c.env }
