@@ -161,9 +161,23 @@ func (p *producer) image(yield func(Item) bool) bool {
 		}
 	}
 	if b := p.r.Base; b != nil {
-		s.Img.Base = Base{Known: true, Name: b.Name, Digest: string(b.Digest), Confidence: b.Confidence}
+		s.Img.Base = Base{Known: true, Name: whole(b.Name), Digest: string(b.Digest), Confidence: b.Confidence}
 	}
 	return yield(Item{Kind: "image", Subject: s, Unknown: unknown, name: a.Name})
+}
+
+// whole gives an image's name with its registry, for labels leave it out as people
+// do: docker.io/library/debian:12 for debian:12.
+func whole(name string) string {
+	ref := imageref.Parse(name)
+	out := ref.Name()
+	if out != "" && ref.Tag != "" {
+		out += ":" + ref.Tag
+	}
+	if out != "" && ref.Digest != "" {
+		out += "@" + ref.Digest
+	}
+	return out
 }
 
 func (p *producer) host(yield func(Item) bool) bool {
@@ -218,10 +232,7 @@ func (p *producer) licenses(yield func(Item) bool) bool {
 	s := &LicenseSubject{Img: p.img, Asset: p.asset}
 	for i := range p.r.Inventory.Packages {
 		pkg := &p.r.Inventory.Packages[i]
-		l := License{Expression: strings.Join(pkg.Licenses, " AND ")}
-		if len(pkg.Licenses) > 1 {
-			l.Expression = "(" + strings.Join(pkg.Licenses, ") AND (") + ")"
-		}
+		l := License{Expression: together(pkg)}
 		if pkg.Concluded != nil && len(pkg.Licenses) == 0 {
 			l.Expression, l.Concluded = pkg.Concluded.License, true
 		}
@@ -236,6 +247,21 @@ func (p *producer) licenses(yield func(Item) bool) bool {
 		}
 	}
 	return true
+}
+
+// together makes one expression of all that a package declares: distributions name
+// the licence of each part, ecosystems of languages those to choose from.
+func together(p *bulwark.Package) string {
+	if len(p.Licenses) < 2 {
+		return strings.Join(p.Licenses, "")
+	}
+	word := ") OR ("
+	kind, _, _ := strings.Cut(strings.TrimPrefix(p.PURL, "pkg:"), "/")
+	switch kind {
+	case "deb", "rpm", "apk", "apkg", "alpm", "ebuild", "opkg", "ipk", "nix", "snap", "flatpak":
+		word = ") AND ("
+	}
+	return "(" + strings.Join(p.Licenses, word) + ")"
 }
 
 func packageOf(p *bulwark.Package) Package {
