@@ -407,6 +407,16 @@ func (c *Condition) Uses() []string {
 	return out
 }
 
+// Lists gives the names of the lists in the condition, sorted.
+func (c *Condition) Lists() []string {
+	var out []string
+	for _, name := range c.lists {
+		out = append(out, strings.TrimPrefix(name, "lists."))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Where gives where a variable first stands in the condition, in characters.
 func (c *Condition) Where(name string) int {
 	return max(0, len([]rune(c.Source[:max(0, strings.Index(c.Source, name))])))
