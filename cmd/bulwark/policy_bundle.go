@@ -7,6 +7,8 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -68,12 +70,16 @@ func (p *program) writeBundle(sources []policy.Source, signer ed25519.PrivateKey
 	if err != nil {
 		return p.faults(err)
 	}
+	files, err := inside(set.Files())
+	if err != nil {
+		return err
+	}
 	var digest bulwark.Digest
 	write := func(w io.Writer) (err error) {
 		if signer == nil {
-			digest, err = bundle.WriteUnsigned(w, set.Files())
+			digest, err = bundle.WriteUnsigned(w, files)
 		} else {
-			digest, err = bundle.Write(w, set.Files(), signer, p.now())
+			digest, err = bundle.Write(w, files, signer, p.now())
 		}
 		return err
 	}
@@ -83,12 +89,30 @@ func (p *program) writeBundle(sources []policy.Source, signer ed25519.PrivateKey
 	if err := writeFile(out, write); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "digest    %s\nbundle    %s: %s\n", digest, oneLine(out, 200), counted(len(set.Files()), "file", "files"))
+	fmt.Fprintf(p.stdout, "digest    %s\nbundle    %s: %s\n", digest, oneLine(out, 200), counted(len(files), "file", "files"))
 	if signer == nil {
 		_, err = fmt.Fprintln(p.stdout, "signed    by nobody: it is refused where policies are applied")
 		return err
 	}
 	return p.printKey(signer.Public().(ed25519.PublicKey))
+}
+
+// inside gives files names that may stand in a bundle when some lie outside of the
+// working directory: seen from the root, from which a bundle leaves out what all
+// have in common.
+func inside(files []bundle.File) ([]bundle.File, error) {
+	if !slices.ContainsFunc(files, func(f bundle.File) bool { return !filepath.IsLocal(f.Name) }) {
+		return files, nil
+	}
+	files = slices.Clone(files)
+	for i := range files {
+		name, err := filepath.Abs(files[i].Name)
+		if err != nil {
+			return nil, fmt.Errorf("bundle %q: %w", files[i].Name, err)
+		}
+		files[i].Name = name
+	}
+	return files, nil
 }
 
 func (p *program) policyBundleShow() *cobra.Command {
