@@ -417,9 +417,13 @@ func (c *Condition) Uses() []string {
 	return out
 }
 
-// Lists gives the names of the lists in the condition, as lists.NAME, sorted.
+// Lists gives the names of the lists in the condition, sorted.
 func (c *Condition) Lists() []string {
-	out := slices.Sorted(slices.Values(c.lists))
+	var out []string
+	for _, name := range c.lists {
+		out = append(out, strings.TrimPrefix(name, "lists."))
+	}
+	slices.Sort(out)
 	return slices.Compact(out)
 }
 
