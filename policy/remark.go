@@ -173,7 +173,7 @@ func (w *linter) life(base Remark, t tier, from, end time.Time) {
 	}
 	// One day more, for the last day counts and days are of different length.
 	if end.After(from.Add(t.longest()).AddDate(0, 0, 1)) {
-		w.remark(base, RemarkLong, "it lasts %d days; tier %s gives at most %d", int(end.Sub(from)/(24*time.Hour)), t, int(t.longest()/(24*time.Hour)))
+		w.remark(base, RemarkLong, "it lasts %d days; tier %s gives at most %d", (end.Unix()-from.Unix())/86400, t, int(t.longest()/(24*time.Hour)))
 	}
 }
 
