@@ -129,10 +129,7 @@ func (g *grouper) item(item *subject.Item, inline *inlines) error {
 			return err
 		}
 	}
-	var closed *closing
-	if f := item.Finding; f != nil && !f.Status.Open() {
-		closed = &closing{cmp.Or(f.Status.By, "the report"), strings.Join(nonEmpty(f.Status.State, f.Status.Reason), ": ")}
-	}
+	closed := closedBy(item.Finding)
 	g.outs = g.view.judge(item.Kind, item.Subject, in, g.at, closed, g.outs[:0])
 	inline.apply(item, g.outs)
 	g.count(item, in)
@@ -145,6 +142,14 @@ func (g *grouper) item(item *subject.Item, inline *inlines) error {
 		}
 	}
 	return nil
+}
+
+// closedBy says what closed a finding before any rule was asked; nil is nothing.
+func closedBy(f *bulwark.Finding) *closing {
+	if f == nil || f.Status.Open() {
+		return nil
+	}
+	return &closing{cmp.Or(f.Status.By, "the report"), strings.Join(nonEmpty(f.Status.State, f.Status.Reason), ": ")}
 }
 
 // agreed gives the status of a finding of which every rule that fired is excepted.
