@@ -45,7 +45,7 @@ func portable(files []bundle.File) []bundle.File {
 				parts = append(parts, part)
 			}
 		}
-		if name = strings.Join(parts, "/"); !fs.ValidPath(name) || len(name) > 150 {
+		if name = strings.Join(parts, "/"); !fs.ValidPath(name) || name == "." || len(name) > 150 {
 			name = "file.yaml"
 		}
 		for n := 2; taken[name]; n++ {

@@ -76,7 +76,7 @@ const (
 
 // policy writes a policy and its rules.
 func (p *page) policy(t *PolicyText) {
-	p.line(p.ink(dim, "policy "), p.ink(bold, p.safe(t.Name)))
+	p.line(p.ink(dim, "policy "), p.ink(bold, p.cut(p.safe(t.Name), p.room()-7)))
 	p.pair("says", t.Description)
 	p.pair("written in", t.Place)
 	p.pair("about", t.Subject)
@@ -96,7 +96,7 @@ func (p *page) policy(t *PolicyText) {
 	p.pair("unknown", t.OnUnknown+", when a condition cannot be evaluated")
 	for i := range t.Rules {
 		p.blank()
-		p.line(p.ink(dim, "rule "), p.ink(bold, p.safe(t.Name+"/"+t.Rules[i].ID)))
+		p.line(p.ink(dim, "rule "), p.ink(bold, p.cut(p.safe(t.Name+"/"+t.Rules[i].ID), p.room()-5)))
 		p.ruleText(&t.Rules[i])
 	}
 	p.blank()
@@ -119,7 +119,9 @@ func (p *page) decision(x *Explained) {
 	p.v = view.New(x.Report)
 	d := &p.v.Decision
 	word, badge := p.badge()
-	p.line(p.ink(dim, "decision "), p.ink(bold, p.safe(d.ID)), "  ", p.ink(badge, word), "  ", p.ink(dim, p.v.Tally()))
+	id := p.cut(p.safe(d.ID), 16)
+	tally := p.cut(p.v.Tally(), p.room()-len("decision ")-text.Width(id)-text.Width(word)-4)
+	p.line(p.ink(dim, "decision "), p.ink(bold, id), "  ", p.ink(badge, word), "  ", p.ink(dim, tally))
 	p.pair("about", p.v.ArtifactName())
 	p.pair("", strings.Join(p.v.Identity(), ", "))
 	p.pair("decided", strings.TrimSuffix(view.Minute(d.Now)+", stage "+string(d.Stage), ", stage "))
@@ -166,7 +168,7 @@ func (p *page) part(r *bulwark.Reason, x *Explained) {
 	if word != "" {
 		word += " "
 	}
-	p.line(p.ink(effectStyle(r.Effect), word), p.ink(bold, p.safe(r.Rule)))
+	p.line(p.ink(effectStyle(r.Effect), word), p.ink(bold, p.cutLeft(p.safe(r.Rule), p.room()-text.Width(word))))
 	p.pair("says", r.Detail)
 	p.outcome(r)
 	name, id, _ := strings.Cut(r.Rule, "/")
@@ -272,7 +274,7 @@ func (p *page) ruling(r *Ruling) {
 	case r.Answer == "":
 		word = "not asked"
 	}
-	p.line(p.ink(bold, p.safe(r.Rule)), "  ", p.ink(st, word))
+	p.line(p.ink(bold, p.cutLeft(p.safe(r.Rule), p.room()-2-text.Width(word))), "  ", p.ink(st, word))
 	p.pair("says", r.Description)
 	if r.Reason != nil {
 		p.pair("message", r.Reason.Detail)
