@@ -17,6 +17,7 @@ import (
 func (p *program) policyCommand() *cobra.Command {
 	return group("policy", "decide", "Check, test and carry policies",
 		p.policyLint(),
+		p.policyTest(),
 		p.policySchema(),
 		p.policyBundle(),
 	)
