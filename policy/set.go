@@ -14,7 +14,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -200,21 +199,11 @@ func (l *loader) values(given map[string][]string) {
 		for _, v := range d.Values {
 			values = append(values, v.Value)
 		}
-		name := listName(d.Name)
-		if _, ok := l.lists[name]; ok {
-			l.fault(d.Place, "list %q: another list is lists.%s already: give one of them another name", d.Name, name)
-			continue
-		}
-		l.lists[name] = values
+		l.lists[d.Name] = values
 		l.set.lists = append(l.set.lists, *d)
 	}
-	for name, values := range given {
-		l.lists[listName(name)] = values
-	}
+	maps.Copy(l.lists, given)
 }
-
-// listName gives the name of a list in a condition, where a dash would subtract.
-func listName(name string) string { return strings.NewReplacer("-", "_", ".", "_").Replace(name) }
 
 // env gives what conditions about a kind of subject see.
 func (l *loader) env(k subject.Kind) (*condition.Env, error) {

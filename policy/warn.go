@@ -217,8 +217,8 @@ func (s *Set) unused() []Fault {
 	}
 	var out []Fault
 	for i := range s.lists {
-		if d := &s.lists[i]; !lists[listName(d.Name)] {
-			out = append(out, Fault{Place: d.Place, Detail: fmt.Sprintf("list %q is used by no condition: a condition names it lists.%s", d.Name, listName(d.Name))})
+		if d := &s.lists[i]; !lists[d.Name] {
+			out = append(out, Fault{Place: d.Place, Detail: fmt.Sprintf("list %q is used by no condition: a condition names it lists.%s", d.Name, d.Name)})
 		}
 	}
 	for _, c := range s.collections {
