@@ -16,6 +16,7 @@ func (p *program) policyCommand() *cobra.Command {
 	return group("policy", "decide", "Check, test and carry policies",
 		p.policyLint(),
 		p.policySchema(),
+		p.policyShow(),
 	)
 }
 
