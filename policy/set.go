@@ -129,6 +129,16 @@ func (s *Set) Files() []bundle.File { return s.files }
 // Tests gives the tests among the documents.
 func (s *Set) Tests() []document.PolicyTest { return s.tests }
 
+// Lists gives the names of the lists among the documents, sorted.
+func (s *Set) Lists() []string {
+	var out []string
+	for i := range s.lists {
+		out = append(out, s.lists[i].Name)
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Empty tells whether the set has no rule.
 func (s *Set) Empty() bool { return s == nil || len(s.policies) == 0 }
 

@@ -15,6 +15,7 @@ import (
 func (p *program) policyCommand() *cobra.Command {
 	return group("policy", "decide", "Check, test and carry policies",
 		p.policyLint(),
+		p.policyTest(),
 		p.policySchema(),
 		p.policyShow(),
 	)

@@ -4,17 +4,21 @@ package condition
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 
 	"github.com/bulwark-sec/bulwark/internal/nearest"
 )
@@ -26,6 +30,10 @@ const maxSource = 16 << 10
 // its input. Kubernetes allows an expression as much
 // (https://kubernetes.io/docs/reference/using-api/cel/#runtime-cost-budget).
 const maxCost = 1_000_000
+
+// maxSteps bounds how many items a condition walks over inside values whose size
+// nobody knew when it was loaded.
+const maxSteps = 100_000
 
 // A Fault is a mistake in a condition.
 type Fault struct {
@@ -51,16 +59,17 @@ func (t Truth) String() string { return [...]string{"unknown", "no", "yes"}[t] }
 
 // A Condition is a compiled expression. It is safe for concurrent use.
 type Condition struct {
-	Source string
-	env    *Env
-	prog   cel.Program
-	parsed *ast.AST // as it was written, before macros
-	fields []int    // slots of the variables in it
-	table  Table    // what it says in literals
-	exact  bool     // and that is all it says; else it cannot be true where the table is false
-	guard  bool     // table is there
-	lists  []string // names of lists in it
-	cost   uint64
+	Source  string
+	env     *Env
+	prog    cel.Program
+	parsed  *ast.AST // as it was written, before macros
+	fields  []int    // slots of the variables in it
+	table   Table    // what it says in literals
+	exact   bool     // and that is all it says; else it cannot be true where the table is false
+	guard   bool     // table is there
+	lists   []string // names of lists in it
+	cost    uint64
+	bounded bool // its steps are counted
 }
 
 // Compile reads an expression that gives a boolean.
@@ -138,8 +147,10 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if e.dynamic(c.fields) {
-		// The sizes inside a value without a type are a guess.
-		options = append(options, cel.CostLimit(maxCost))
+		// The sizes inside a value without a type are a guess. CEL's own count of
+		// costs takes time that grows with the square of what it counts.
+		options = append(options, cel.InterruptCheckFrequency(maxSteps))
+		c.bounded = true
 	}
 	if c.prog, err = e.env.Program(checked, options...); err != nil {
 		return nil, nil, []Fault{{0, err.Error()}}
@@ -407,6 +418,12 @@ func (c *Condition) Uses() []string {
 	return out
 }
 
+// Lists gives the names of the lists in the condition, as lists.NAME, sorted.
+func (c *Condition) Lists() []string {
+	out := slices.Sorted(slices.Values(c.lists))
+	return slices.Compact(out)
+}
+
 // Where gives where a variable first stands in the condition, in characters.
 func (c *Condition) Where(name string) int {
 	return max(0, len([]rune(c.Source[:max(0, strings.Index(c.Source, name))])))
@@ -437,10 +454,10 @@ func (c *Condition) Eval(in *Input) (Truth, error) {
 
 // evalCEL asks CEL alone.
 func (c *Condition) evalCEL(in *Input) (Truth, error) {
-	out, _, err := c.prog.Eval(in)
+	out, err := c.value(in)
 	switch {
 	case err != nil:
-		return Unknown, errors.New(strings.TrimPrefix(err.Error(), "operation cancelled: "))
+		return Unknown, err
 	case out == types.True:
 		return Yes, nil
 	case out == types.False:
@@ -449,6 +466,27 @@ func (c *Condition) evalCEL(in *Input) (Truth, error) {
 		return Unknown, cmp.Or(c.unknowns(in), errNotKnown)
 	}
 	return Unknown, fmt.Errorf("it gave a %s, not true or false", out.Type())
+}
+
+// over is a context that has ended: CEL looks at it after maxSteps steps and not
+// before, which makes the bound the same on every machine.
+type over struct{ done chan struct{} }
+
+func (o over) Done() <-chan struct{}     { return o.done }
+func (over) Err() error                  { return context.Canceled }
+func (over) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (over) Value(any) any               { return nil }
+
+func (c *Condition) value(in *Input) (out ref.Val, err error) {
+	if !c.bounded {
+		out, _, err = c.prog.Eval(in)
+		return out, err
+	}
+	out, _, err = c.prog.ContextEval(over{in.env.closed}, in)
+	if errors.Is(err, interpreter.InterruptError{}) {
+		err = fmt.Errorf("it walks over more than %d items", maxSteps)
+	}
+	return out, err
 }
 
 // unknowns names the variables of the condition that the input does not know; nil
@@ -470,7 +508,7 @@ func (c *Condition) unknowns(in *Input) error {
 
 // Text gives the text that the expression stands for.
 func (c *Condition) Text(in *Input) (string, error) {
-	out, _, err := c.prog.Eval(in)
+	out, err := c.value(in)
 	if err != nil {
 		return "", err
 	}

@@ -179,6 +179,7 @@ type Env struct {
 	lists  map[string]*list
 	nested []string // names of members of the structs inside lists
 	inputs sync.Pool
+	closed chan struct{} // a channel that is closed
 	typ    reflect.Type
 }
 
@@ -192,7 +193,8 @@ func NewEnv(t reflect.Type, consts map[string]int64, lists map[string][]string) 
 	if err != nil {
 		return nil, err
 	}
-	e := &Env{names: map[string]int{}, fields: all, consts: consts, lists: map[string]*list{}, typ: t}
+	e := &Env{names: map[string]int{}, fields: all, consts: consts, lists: map[string]*list{}, typ: t, closed: make(chan struct{})}
+	close(e.closed)
 	options := []cel.EnvOption{
 		cel.OptionalTypes(), ext.Strings(), ext.Sets(), ext.Network(),
 		cel.DefaultUTCTimeZone(true), cel.HomogeneousAggregateLiterals(),
@@ -239,3 +241,6 @@ func (e *Env) Fields() []Field { return e.fields }
 
 // Has tells whether there is a variable of that name.
 func (e *Env) Has(name string) bool { _, ok := e.names[name]; return ok }
+
+// Env gives what the condition sees.
+func (c *Condition) Env() *Env { return c.env }

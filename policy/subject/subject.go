@@ -8,6 +8,7 @@
 package subject
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -445,3 +446,14 @@ type ConnectionSubject struct {
 
 // Rated gives the severity that a grace depends on.
 func (s *Vulnerability) Rated() bulwark.Severity { return s.V.Severity }
+
+// AssetIn gives the asset of a subject, a pointer to the struct of its kind; one
+// without is the zero Asset.
+func AssetIn(subject any) *Asset {
+	if v := reflect.ValueOf(subject); v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
+		if f := v.Elem().FieldByName("Asset"); f.IsValid() && f.Type() == reflect.TypeFor[Asset]() {
+			return f.Addr().Interface().(*Asset)
+		}
+	}
+	return new(Asset)
+}
