@@ -26,7 +26,18 @@ type Item struct {
 	Subject any              // pointer to the struct of Kind; valid until the next Item is asked for
 	Unknown []string         // variables that are not known
 	Finding *bulwark.Finding // what it was made of; nil when it is no finding
-	Name    string           // what a person would call it
+	name    string           // where Finding does not tell it
+}
+
+// Name gives what a person would call the subject.
+func (i *Item) Name() string {
+	if i.Finding == nil || i.name != "" {
+		return i.name
+	}
+	if v, ok := i.Subject.(*Vulnerability); ok {
+		return i.Finding.Rule + " in " + v.V.Pkg + " " + v.V.Version
+	}
+	return i.Finding.Rule + " in " + i.Finding.Subject
 }
 
 // AssetOf gives the asset that a report is about, with labels that somebody gave
@@ -152,7 +163,7 @@ func (p *producer) image(yield func(Item) bool) bool {
 	if b := p.r.Base; b != nil {
 		s.Img.Base = Base{Known: true, Name: whole(b.Name), Digest: string(b.Digest), Confidence: b.Confidence}
 	}
-	return yield(Item{Kind: "image", Subject: s, Unknown: unknown, Name: a.Name})
+	return yield(Item{Kind: "image", Subject: s, Unknown: unknown, name: a.Name})
 }
 
 // whole gives an image's name with its registry, for labels leave it out as people
@@ -174,7 +185,7 @@ func (p *producer) host(yield func(Item) bool) bool {
 		return true
 	}
 	s := &HostSubject{H: Host{Name: p.r.Artifact.Name, Packages: len(p.r.Inventory.Packages), OS: p.os()}, Asset: p.asset}
-	return yield(Item{Kind: "host", Subject: s, Unknown: p.noOS("h"), Name: p.r.Artifact.Name})
+	return yield(Item{Kind: "host", Subject: s, Unknown: p.noOS("h"), name: p.r.Artifact.Name})
 }
 
 func (p *producer) functions(yield func(Item) bool) bool {
@@ -193,7 +204,7 @@ func (p *producer) functions(yield func(Item) bool) bool {
 		for _, x := range p.r.Findings {
 			s.Fn.EOL = s.Fn.EOL || x.Rule == ruleRuntimeEnd && (x.Subject == f.Name || x.Subject == f.Path || f.Runtime != "" && strings.Contains(x.Evidence[0].Detail, f.Runtime))
 		}
-		if !yield(Item{Kind: "function", Subject: s, Unknown: unknown, Name: cmpOr(f.Name, p.r.Artifact.Name)}) {
+		if !yield(Item{Kind: "function", Subject: s, Unknown: unknown, name: cmpOr(f.Name, p.r.Artifact.Name)}) {
 			return false
 		}
 	}
@@ -231,7 +242,7 @@ func (p *producer) licenses(yield func(Item) bool) bool {
 		l.IDs, l.Unavoidable = licenseIDs(l.Expression)
 		f := about[pkg.PURL]
 		s.License, s.Pkg, s.VEX = l, packageOf(pkg), vexOf(f)
-		if !yield(Item{Kind: "package.license", Subject: s, Finding: f, Name: pkg.Name + " " + pkg.Version}) {
+		if !yield(Item{Kind: "package.license", Subject: s, Finding: f, name: pkg.Name + " " + pkg.Version}) {
 			return false
 		}
 	}
@@ -293,8 +304,8 @@ func (p *producer) findings(yield func(Item) bool) bool {
 			delete(kinds, c)
 		}
 	}
-	any := p.wanted("finding")
-	if p.found = map[string]bool{}; len(kinds) == 0 && !any {
+	every := p.wanted("finding")
+	if p.found = map[string]bool{}; len(kinds) == 0 && !every {
 		return true
 	}
 	p.packages = make(map[string]*bulwark.Package, len(p.r.Inventory.Packages))
@@ -315,13 +326,13 @@ func (p *producer) findings(yield func(Item) bool) bool {
 			continue
 		}
 		p.found[f.ID] = true
-		item := Item{Kind: kinds[f.Class], Finding: f, Name: f.Rule + " " + f.Subject}
+		item := Item{Kind: kinds[f.Class], Finding: f}
 		rule, known := p.r.Rules[f.Rule], f.Status.State == bulwark.StateKnown
 		place := placeOf(f)
 		switch item.Kind {
 		case "vulnerability":
 			p.vulnerability(v, f)
-			item.Subject, item.Name = v, f.Rule+" in "+v.V.Pkg+" "+v.V.Version
+			item.Subject = v
 		case "secret":
 			s.S = Secret{Rule: f.Rule, Title: rule.Title, Severity: f.Severity, Path: place.Path, Line: place.Line, Deleted: place.Deleted != "", Origin: f.Origin, Known: known}
 			s.VEX, item.Subject = vexOf(f), s
@@ -338,7 +349,7 @@ func (p *producer) findings(yield func(Item) bool) bool {
 		if item.Subject != nil && !yield(item) {
 			return false
 		}
-		if any {
+		if every {
 			g.F = Finding{
 				ID: f.ID, Class: string(f.Class), Rule: f.Rule, Title: cmpOr(rule.Title, p.r.Advisories[f.Rule].Summary), Severity: f.Severity, Subject: f.Subject, Fix: f.Fix,
 				Path: place.Path, Line: place.Line, Origin: f.Origin, Reach: f.Reach, Known: known,
@@ -392,7 +403,7 @@ func (p *producer) controls(yield func(Item) bool) bool {
 			continue
 		}
 		s.C = Check{ID: c.ID, Title: c.Title, Class: string(bulwark.ClassCompliance), State: c.State, Severity: c.Severity, Subject: p.r.Artifact.Name, Controls: []string{c.ID}}
-		if !yield(Item{Kind: "compliance.check", Subject: s, Name: c.ID}) {
+		if !yield(Item{Kind: "compliance.check", Subject: s, name: c.ID}) {
 			return false
 		}
 	}
