@@ -19,6 +19,7 @@ func (p *program) policyCommand() *cobra.Command {
 		p.policyLint(),
 		p.policyTest(),
 		p.policySchema(),
+		p.policyShow(),
 		p.policyBundle(),
 	)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/lib"
 	"github.com/bulwark-sec/bulwark/policy/policytest"
 )
 
@@ -103,6 +104,11 @@ func (p *program) testSets(ctx context.Context, args, keys []string, o policytes
 		list, err := p.named(a, keys)
 		if err != nil {
 			return nil, err
+		}
+		if a == "default" {
+			for _, f := range lib.Tests() {
+				list = append(list, policy.Source{Name: f.Name, Data: f.Data})
+			}
 		}
 		below, err := archivesBelow(a)
 		if err != nil {
