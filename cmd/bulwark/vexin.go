@@ -227,7 +227,11 @@ func (x *stated) newer(y *stated) bool {
 // said.
 func (im *importing) read(x *stated) bool {
 	for _, n := range slices.Concat([]string{x.s.Vulnerability}, x.s.Aliases) {
-		switch n = strings.TrimSpace(n); {
+		n = strings.TrimSpace(n)
+		if strings.HasPrefix(strings.ToLower(n), "cve-") { // findings have it in capitals
+			n = strings.ToUpper(n)
+		}
+		switch {
 		case !literal(n):
 			im.lose(x.doc, x.s, "%q is no name that a finding could have", n)
 		case !slices.Contains(x.names, n):
