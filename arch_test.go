@@ -61,7 +61,7 @@ var owners = map[string]struct {
 	"github.com/ulikunitz/xz":                  {[]string{"check"}, "LZMA streams"},
 	"golang.org/x/mod":                         {[]string{"extract"}, "go.mod files"},
 	"gopkg.in/yaml.v3":                         {[]string{"advisory", "attest", "check", "cmd", "extract", "policy"}, "YAML with positions"},
-	"golang.org/x/tools":                       {[]string{"extract/extracttest"}, "tests: txtar"},
+	"golang.org/x/tools":                       {[]string{"extract/extracttest", "policy/policytest"}, "txtar"},
 	"github.com/google/go-cmp":                 {nil, "tests"},
 	"github.com/rogpeppe/go-internal":          {nil, "tests: txtar and testscript"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {nil, "tests: published schemas"},

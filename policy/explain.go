@@ -145,7 +145,7 @@ func (j Judge) Explain(r *bulwark.Report, id string, at time.Time) ([]Account, e
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Account{item.Kind, item.Name, item.Unknown, rules})
+		out = append(out, Account{item.Kind, item.Name(), item.Unknown, rules})
 	}
 	return out, nil
 }

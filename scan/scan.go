@@ -124,6 +124,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 		return nil, err
 	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
+	r.Scan.Looked = s.reads(r.Artifact.Kind)
 	s.verify(ctx, r, found)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
@@ -551,6 +552,7 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			r.Rules[f.Rule] = rule
 		}
 	}
+	r.Scan.Looked = s.looked(r)
 	s.apply(r)
 	s.ancestry(r)
 	sortFindings(r.Findings)
@@ -644,6 +646,7 @@ func Show(r *bulwark.Report, only []bulwark.Severity) {
 	all := len(r.Findings)
 	r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return !slices.Contains(only, f.Severity) })
 	if left := all - len(r.Findings); left > 0 {
+		r.Scan.Hidden += left
 		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d%s", left, notShown)})
 	}
 }

@@ -85,6 +85,7 @@ func runStory() int {
 //	gitserver DIR …      serve repositories, see serveGit
 //	let NAME FILE PATH   keep what a path of JSON leads to in $NAME
 //	zip OUT DIR          pack what lies in DIR into a zip archive
+//	manual PAGE…         do what pages below docs tell, see runManual
 //
 // A story finds the files of testdata/world/world.txtar below $WORLD.
 func TestStories(t *testing.T) {
@@ -112,6 +113,7 @@ func TestStories(t *testing.T) {
 			"program":   makeProgram,
 			"zip":       packZip,
 			"gitserver": serveGit,
+			"manual":    runManual,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -148,8 +150,12 @@ func setup(env *testscript.Env) error {
 	if err := txtar.Write(archive, world); err != nil {
 		return err
 	}
+	docs, err := filepath.Abs(filepath.Join("..", "..", "docs"))
+	if err != nil {
+		return err
+	}
 	for k, v := range map[string]string{
-		"HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
+		"DOCS": docs, "HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
 		"DOCKER_HOST":         "unix://" + filepath.Join(env.WorkDir, "no-docker.sock"),
 		"CONTAINER_HOST":      "unix://" + filepath.Join(env.WorkDir, "no-podman.sock"),
 		"CONTAINERD_ADDRESS":  filepath.Join(env.WorkDir, "no-containerd.sock"),

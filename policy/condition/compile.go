@@ -4,17 +4,22 @@ package condition
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 
 	"github.com/bulwark-sec/bulwark/internal/nearest"
 )
@@ -26,6 +31,10 @@ const maxSource = 16 << 10
 // its input. Kubernetes allows an expression as much
 // (https://kubernetes.io/docs/reference/using-api/cel/#runtime-cost-budget).
 const maxCost = 1_000_000
+
+// maxSteps bounds how many items a condition walks over inside values whose size
+// nobody knew when it was loaded.
+const maxSteps = 100_000
 
 // A Fault is a mistake in a condition.
 type Fault struct {
@@ -51,16 +60,17 @@ func (t Truth) String() string { return [...]string{"unknown", "no", "yes"}[t] }
 
 // A Condition is a compiled expression. It is safe for concurrent use.
 type Condition struct {
-	Source string
-	env    *Env
-	prog   cel.Program
-	parsed *ast.AST // as it was written, before macros
-	fields []int    // slots of the variables in it
-	table  Table    // what it says in literals
-	exact  bool     // and that is all it says; else it cannot be true where the table is false
-	guard  bool     // table is there
-	lists  []string // names of lists in it
-	cost   uint64
+	Source  string
+	env     *Env
+	prog    func() (cel.Program, error) // made when it is first needed: a table seldom needs it
+	parsed  *ast.AST                    // as it was written, before macros
+	fields  []int                       // slots of the variables in it
+	table   Table                       // what it says in literals
+	exact   bool                        // and that is all it says; else it cannot be true where the table is false
+	guard   bool                        // table is there
+	lists   []string                    // names of lists in it
+	cost    uint64
+	bounded bool // its steps are counted
 }
 
 // Compile reads an expression that gives a boolean.
@@ -113,11 +123,11 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	if strings.TrimSpace(source) == "" {
 		return nil, nil, []Fault{{0, "the expression is empty"}}
 	}
-	parsed, issues := e.parser.Parse(source)
+	parsed, issues := e.env.Parse(source)
 	if err := issues.Err(); err != nil {
 		return nil, nil, e.faults(source, issues)
 	}
-	c := &Condition{Source: source, env: e, parsed: parsed.NativeRep()}
+	c := &Condition{Source: source, env: e, parsed: written(parsed.NativeRep())}
 	var faults []Fault
 	c.names(c.parsed.Expr(), nil, func(x ast.Expr, detail string) {
 		faults = append(faults, Fault{c.offset(x), detail})
@@ -125,7 +135,7 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	if len(faults) > 0 {
 		return nil, nil, faults
 	}
-	checked, issues := e.env.Compile(source)
+	checked, issues := e.env.Check(parsed)
 	if err := issues.Err(); err != nil {
 		return nil, nil, e.faults(source, issues)
 	}
@@ -138,12 +148,12 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if e.dynamic(c.fields) {
-		// The sizes inside a value without a type are a guess.
-		options = append(options, cel.CostLimit(maxCost))
+		// The sizes inside a value without a type are a guess. CEL's own count of
+		// costs takes time that grows with the square of what it counts.
+		options = append(options, cel.InterruptCheckFrequency(maxSteps))
+		c.bounded = true
 	}
-	if c.prog, err = e.env.Program(checked, options...); err != nil {
-		return nil, nil, []Fault{{0, err.Error()}}
-	}
+	c.prog = sync.OnceValues(func() (cel.Program, error) { return e.env.Program(checked, options...) })
 	return c, checked.OutputType(), nil
 }
 
@@ -407,6 +417,16 @@ func (c *Condition) Uses() []string {
 	return out
 }
 
+// Lists gives the names of the lists in the condition, sorted.
+func (c *Condition) Lists() []string {
+	var out []string
+	for _, name := range c.lists {
+		out = append(out, strings.TrimPrefix(name, "lists."))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Where gives where a variable first stands in the condition, in characters.
 func (c *Condition) Where(name string) int {
 	return max(0, len([]rune(c.Source[:max(0, strings.Index(c.Source, name))])))
@@ -437,10 +457,10 @@ func (c *Condition) Eval(in *Input) (Truth, error) {
 
 // evalCEL asks CEL alone.
 func (c *Condition) evalCEL(in *Input) (Truth, error) {
-	out, _, err := c.prog.Eval(in)
+	out, err := c.value(in)
 	switch {
 	case err != nil:
-		return Unknown, errors.New(strings.TrimPrefix(err.Error(), "operation cancelled: "))
+		return Unknown, err
 	case out == types.True:
 		return Yes, nil
 	case out == types.False:
@@ -451,13 +471,38 @@ func (c *Condition) evalCEL(in *Input) (Truth, error) {
 	return Unknown, fmt.Errorf("it gave a %s, not true or false", out.Type())
 }
 
+// over is a context that has ended: CEL looks at it after maxSteps steps and not
+// before, which makes the bound the same on every machine.
+type over struct{ done chan struct{} }
+
+func (o over) Done() <-chan struct{}     { return o.done }
+func (over) Err() error                  { return context.Canceled }
+func (over) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (over) Value(any) any               { return nil }
+
+func (c *Condition) value(in *Input) (out ref.Val, err error) {
+	prog, err := c.prog()
+	if err != nil {
+		return nil, err
+	}
+	if !c.bounded {
+		out, _, err = prog.Eval(in)
+		return out, err
+	}
+	out, _, err = prog.ContextEval(over{in.env.closed}, in)
+	if errors.Is(err, interpreter.InterruptError{}) {
+		err = fmt.Errorf("it walks over more than %d items", maxSteps)
+	}
+	return out, err
+}
+
 // unknowns names the variables of the condition that the input does not know; nil
 // when it knows all of them.
 func (c *Condition) unknowns(in *Input) error {
 	var names []string
 	for _, i := range c.fields {
 		f := &c.env.fields[i]
-		if !in.known(f, in.member(f)) {
+		if !in.cell(f).known {
 			names = append(names, f.Name)
 		}
 	}
@@ -470,7 +515,7 @@ func (c *Condition) unknowns(in *Input) error {
 
 // Text gives the text that the expression stands for.
 func (c *Condition) Text(in *Input) (string, error) {
-	out, _, err := c.prog.Eval(in)
+	out, err := c.value(in)
 	if err != nil {
 		return "", err
 	}

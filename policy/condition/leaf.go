@@ -101,7 +101,31 @@ func show(in *Input, f *Field) string {
 // A Mutant is a condition with one leaf turned into its opposite.
 type Mutant struct {
 	Leaf   string // as it was
+	Offset int    // where it stands in the condition, in characters
 	Source string // of the whole
+}
+
+// begin gives where an expression begins, in characters: CEL keeps where operators
+// and brackets stand.
+func (c *Condition) begin(x ast.Expr) int {
+	least := -1
+	ast.PreOrderVisit(x, ast.NewExprVisitor(func(x ast.Expr) {
+		r, ok := c.parsed.SourceInfo().GetOffsetRange(x.ID())
+		if !ok {
+			return
+		}
+		at := int(r.Start)
+		if x.Kind() == ast.CallKind && !x.AsCall().IsMemberFunction() {
+			name, runes := []rune(x.AsCall().FunctionName()), []rune(c.Source)
+			if n := at - len(name); n >= 0 && at <= len(runes) && slices.Equal(runes[n:at], name) {
+				at = n
+			}
+		}
+		if least < 0 || at < least {
+			least = at
+		}
+	}))
+	return max(0, least)
 }
 
 // Mutants gives one for each leaf, those inside walks of lists, too. A condition
@@ -128,7 +152,7 @@ func (c *Condition) Mutants() []Mutant {
 		if err != nil {
 			continue
 		}
-		out = append(out, Mutant{was, source})
+		out = append(out, Mutant{was, c.begin(leaf), source})
 	}
 	return out
 }

@@ -21,28 +21,28 @@ type kind struct {
 
 // kinds lists every kind, the most important first.
 var kinds = []kind{
-	of("Policy", policyForm, func(p *Policy) *Head { return &p.Head }, func(s *Set) *[]Policy { return &s.Policies }),
-	of("Collection", collectionForm, func(c *Collection) *Head { return &c.Head }, func(s *Set) *[]Collection { return &s.Collections }),
-	of("Exception", exceptionForm, func(e *Exception) *Head { return &e.Head }, func(s *Set) *[]Exception { return &s.Exceptions }),
-	of("PolicyTest", testForm, func(t *PolicyTest) *Head { return &t.Head }, func(s *Set) *[]PolicyTest { return &s.Tests }),
-	of("ValueList", valuesForm, func(l *ValueList) *Head { return &l.Head }, func(s *Set) *[]ValueList { return &s.Lists }),
+	of("Policy", name, policyForm, func(p *Policy) *Head { return &p.Head }, func(s *Set) *[]Policy { return &s.Policies }),
+	of("Collection", name, collectionForm, func(c *Collection) *Head { return &c.Head }, func(s *Set) *[]Collection { return &s.Collections }),
+	of("Exception", name, exceptionForm, func(e *Exception) *Head { return &e.Head }, func(s *Set) *[]Exception { return &s.Exceptions }),
+	of("PolicyTest", name, testForm, func(t *PolicyTest) *Head { return &t.Head }, func(s *Set) *[]PolicyTest { return &s.Tests }),
+	of("ValueList", listName, valuesForm, func(l *ValueList) *Head { return &l.Head }, func(s *Set) *[]ValueList { return &s.Lists }),
 }
 
 // of is the kind whose specification has a form of its own; what is around that is
 // the same for all.
-func of[T any](name string, spec mapping[T], head func(*T) *Head, to func(*Set) *[]T) kind {
+func of[T any](kindName string, names text, spec mapping[T], head func(*T) *Head, to func(*Set) *[]T) kind {
 	nowhere := func(*T) *string { return new(string) }
-	root := mapping[T]{name: name, fields: []field[T]{
+	root := mapping[T]{name: kindName, fields: []field[T]{
 		need("apiVersion", "The version of the documents.", word{words: []string{APIVersion}, noun: "version"}, nowhere),
-		need("kind", "What the document is.", word{words: []string{name}, noun: "kind"}, nowhere),
-		need("metadata", "What the document is called.", headForm, head),
+		need("kind", "What the document is.", word{words: []string{kindName}, noun: "kind"}, nowhere),
+		need("metadata", "What the document is called.", headForm(names), head),
 		need("spec", "What the document says.", spec, func(t *T) *T { return t }),
 	}}
 	return kind{
-		name: name,
+		name: kindName,
 		read: func(r *reader, n *yaml.Node) (*Head, func(*Set)) {
 			t := new(T)
-			root.read(r, n, "a "+name, t)
+			root.read(r, n, "a "+kindName, t)
 			h := head(t)
 			h.Place, h.Source = r.place(n), r.source
 			if line, rest, ok := strings.Cut(h.Source, "\n"); ok && strings.TrimRight(line, " \t\r") == "---" {
@@ -60,6 +60,9 @@ const maxName = 100
 var (
 	name   = text{pattern: regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`), bytes: maxName, like: "a name: small letters, digits, dots and dashes, with a letter or digit at both ends"}
 	ruleID = text{pattern: regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`), bytes: maxName, like: "an id: small letters, digits, dots, dashes and underscores, with a letter or digit at both ends"}
+
+	// Conditions say lists.NAME, where a dash would subtract.
+	listName = text{pattern: regexp.MustCompile(`^[a-z][a-z0-9_]*$`), bytes: maxName, like: "the name of a list: small letters, digits and underscores, with a letter at the front"}
 
 	// condition is an expression: "when: true" is one.
 	condition = text{bools: true}
@@ -95,11 +98,13 @@ func severities() []string {
 	return names
 }
 
-var headForm = mapping[Head]{name: "metadata", fields: []field[Head]{
-	need("name", "Unique among the documents of its kind.", word(name), func(h *Head) *string { return &h.Name }),
-	in("labels", "For people and tools.", table[string]{name: "labels", of: word{}}, func(h *Head) *map[string]string { return &h.Labels }),
-	in("description", "What it is for.", word{}, func(h *Head) *string { return &h.Description }),
-}}
+func headForm(names text) mapping[Head] {
+	return mapping[Head]{name: "metadata", fields: []field[Head]{
+		need("name", "Unique among the documents of its kind.", word(names), func(h *Head) *string { return &h.Name }),
+		in("labels", "For people and tools.", table[string]{name: "labels", of: word{}}, func(h *Head) *map[string]string { return &h.Labels }),
+		in("description", "What it is for.", word{}, func(h *Head) *string { return &h.Description }),
+	}}
+}
 
 var policyForm = mapping[Policy]{name: "the spec of a Policy", fields: []field[Policy]{
 	need("subject", `What the rules are about: "vulnerability", "image" … It says which variables conditions have.`, text{}, func(p *Policy) *Text { return &p.Subject }),

@@ -8,6 +8,7 @@
 package subject
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -172,9 +173,9 @@ type Base struct {
 
 // A Signer is who signed an image.
 type Signer struct {
-	Issuer string `json:"issuer,omitempty"` // of the certificate
-	SAN    string `json:"san,omitempty"`    // subject alternative name
-	Key    string `json:"key,omitempty"`    // id of a key
+	Issuer string `json:"issuer,omitempty" doc:"of the certificate"`
+	SAN    string `json:"san,omitempty" doc:"subject alternative name of the certificate"`
+	Key    string `json:"key,omitempty" doc:"id of a key"`
 }
 
 // ImageFull is everything that is known of an image.
@@ -445,3 +446,14 @@ type ConnectionSubject struct {
 
 // Rated gives the severity that a grace depends on.
 func (s *Vulnerability) Rated() bulwark.Severity { return s.V.Severity }
+
+// AssetIn gives the asset of a subject, a pointer to the struct of its kind; one
+// without is the zero Asset.
+func AssetIn(subject any) *Asset {
+	if v := reflect.ValueOf(subject); v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
+		if f := v.Elem().FieldByName("Asset"); f.IsValid() && f.Type() == reflect.TypeFor[Asset]() {
+			return f.Addr().Interface().(*Asset)
+		}
+	}
+	return new(Asset)
+}
