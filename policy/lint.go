@@ -103,11 +103,7 @@ func (l Lint) Exceptions(ctx context.Context, s *Set, newest, older iter.Seq[*bu
 	}
 	w := linter{Lint: l, set: s, uses: make([]use, len(s.exceptions)), entries: make([]past, len(l.Ignores)), last: map[string]time.Time{}}
 	w.out.Exceptions, w.out.Entries = len(s.exceptions), len(l.Ignores)
-	for _, stage := range bulwark.Stages() {
-		if slices.ContainsFunc(s.policies, func(p *policy) bool { return slices.Contains(p.stages, stage) }) {
-			w.stages = append(w.stages, stage)
-		}
-	}
+	w.stages = s.asked()
 	for r := range newest {
 		if err := ctx.Err(); err != nil {
 			return Linted{}, err
@@ -140,6 +136,33 @@ func (l Lint) Exceptions(ctx context.Context, s *Set, newest, older iter.Seq[*bu
 		return cmp.Or(cmp.Compare(a.Artifact, b.Artifact), cmp.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line), cmp.Compare(a.Name, b.Name))
 	})
 	return w.out, ctx.Err()
+}
+
+// asked gives the fewest stages at which every rule is asked.
+func (s *Set) asked() (out []bulwark.Stage) {
+	type answer struct {
+		rule  *rule
+		allow bool
+	}
+	seen := map[answer]bool{}
+	for _, stage := range bulwark.Stages() {
+		more := false
+		for _, p := range s.policies {
+			if !slices.Contains(p.stages, stage) {
+				continue
+			}
+			for _, r := range p.rules {
+				if e, ok := r.effects[stage]; ok {
+					a := answer{r, e == bulwark.EffectAllow}
+					more, seen[a] = more || !seen[a], true
+				}
+			}
+		}
+		if more {
+			out = append(out, stage)
+		}
+	}
+	return out
 }
 
 // artifactKey tells artifacts apart over the years: by what they are called, for
