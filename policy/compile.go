@@ -169,7 +169,10 @@ func (l *loader) rule(p *policy, d *document.Rule) *rule {
 	r.when, faults = p.env.Compile(d.When.Value)
 	l.conditionFaults(d.When, "when", faults)
 	if d.Message.Value != "" {
-		r.message, faults = p.env.CompileText(d.Message.Value)
+		if r.message, faults = l.messages[p.kind.Name+"\x00"+d.Message.Value], nil; r.message == nil { // many rules say the same
+			r.message, faults = p.env.CompileText(d.Message.Value)
+			l.messages[p.kind.Name+"\x00"+d.Message.Value] = r.message
+		}
 		l.conditionFaults(d.Message, "message", faults)
 	}
 	if d.Remediation != "" {

@@ -120,7 +120,7 @@ func (t *table) pick(in *condition.Input) *[]int {
 			*out = append(*out, k.all...)
 		}
 	}
-	if len(t.keys) > 0 {
+	if len(*out) > len(t.always) {
 		slices.Sort(*out)
 	}
 	return out

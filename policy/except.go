@@ -189,7 +189,11 @@ func (e *exception) status() bulwark.Status {
 		case "fixed":
 			s.State = bulwark.StateFixed
 		}
-		s.Reason = strings.Join(slices.DeleteFunc([]string{x.Justification, x.Impact, e.doc.Reason}, func(s string) bool { return s == "" }), ": ")
+		word := x.Justification
+		if x.Status == "under_investigation" {
+			word = x.Status // whoever writes statements from a report tells by it
+		}
+		s.Reason = strings.Join(nonEmpty(word, x.Impact, e.doc.Reason), ": ")
 	}
 	return s
 }

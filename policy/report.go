@@ -59,6 +59,7 @@ func (j Judge) Judge(r *bulwark.Report, at time.Time) (bulwark.Decision, []Use, 
 		}
 	}
 	g.close()
+	v.unread(r, &d)
 	d.Input = r.Artifact.ID
 	conclude(&d)
 	if warns := j.Trust.warns(r); len(warns) > 0 {
@@ -69,6 +70,33 @@ func (j Judge) Judge(r *bulwark.Report, at time.Time) (bulwark.Decision, []Use, 
 	}
 	identify(&d, j.Trust.canonical())
 	return d, append(g.uses, inline.uses()...), nil
+}
+
+// unread tells of policies about subjects that a tree of sources may hold and that
+// nothing reads: they were not asked, which is no pass.
+func (v *View) unread(r *bulwark.Report, d *bulwark.Decision) {
+	if k := r.Artifact.Kind; k != bulwark.KindDir && k != bulwark.KindRepo {
+		return
+	}
+	told := map[*policy]bool{}
+	for _, kind := range []string{"iac.resource", "k8s.object"} {
+		if !v.Judges(kind) {
+			continue
+		}
+		for _, rule := range v.tables[kind].rules {
+			p := rule.policy
+			if told[p] {
+				continue
+			}
+			told[p] = true
+			e := p.unknown[d.Stage]
+			if p.audit {
+				e = min(e, bulwark.EffectAlert)
+			}
+			d.Effect = max(d.Effect, e)
+			d.Errors = append(d.Errors, bulwark.Reason{Rule: p.doc.Name, Effect: e, Detail: "not asked: a scan does not read subjects of " + kind + " yet; leave the policy out, or say onUnknown: ignore"})
+		}
+	}
 }
 
 // grouper gathers what rules say of many inputs into one decision.
@@ -210,7 +238,7 @@ func (g *grouper) add(o *outcome, item *subject.Item, in *condition.Input) {
 	k.held, _, _ = strings.Cut(o.held, " until ")
 	p := g.byKey[k]
 	if p == nil {
-		p = &group{about: o.rule.doc.Description, reason: o.reason(in, item.Name), failed: o.err != nil, rated: map[bulwark.Severity]int{}}
+		p = &group{about: o.rule.doc.Description, reason: o.reason(in, item.Name()), failed: o.err != nil, rated: map[bulwark.Severity]int{}}
 		p.messages = []string{p.reason.Detail}
 		g.byKey[k] = p
 		g.groups = append(g.groups, p)
@@ -219,7 +247,7 @@ func (g *grouper) add(o *outcome, item *subject.Item, in *condition.Input) {
 			p.reason.Until, p.reason.Held = o.until, o.held // the first to end
 		}
 		if len(p.messages) < maxTold && o.err == nil {
-			p.messages = append(p.messages, o.text(in, item.Name))
+			p.messages = append(p.messages, o.text(in, item.Name()))
 		}
 	}
 	p.count++

@@ -69,7 +69,7 @@ func LoadWith(sources []Source, lists map[string][]string) (*Set, error) {
 
 func load(sources []Source, values map[string][]string) (*Set, error) {
 	s := &Set{byName: map[string]*policy{}, collections: map[string]*collection{}, envs: map[string]*condition.Env{}}
-	l := &loader{set: s, local: map[string]bool{}}
+	l := &loader{set: s, local: map[string]bool{}, messages: map[string]*condition.Condition{}}
 	size := 0
 	sources = slices.Clone(sources)
 	slices.SortStableFunc(sources, func(a, b Source) int { return compare(a.Name, b.Name) })
@@ -167,6 +167,8 @@ type loader struct {
 	local  map[string]bool // by file
 	lists  map[string][]string
 	faults []error
+
+	messages map[string]*condition.Condition // by kind of subject and source
 }
 
 func (l *loader) fault(at document.Place, format string, args ...any) {

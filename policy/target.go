@@ -73,7 +73,7 @@ func why(c *condition.Condition, guarded bool) string {
 	if n := len(c.Uses()); n == 0 {
 		what = "it has no variable"
 	} else if l := c.Lists(); len(l) > 0 {
-		what = fmt.Sprintf("it uses %s in another way than to look a variable up", strings.Join(l, ", "))
+		what = fmt.Sprintf("it uses lists.%s in another way than to look a variable up", strings.Join(l, ", lists."))
 	}
 	if guarded {
 		what += "; the table says where it need not be asked"

@@ -84,6 +84,7 @@ func runStory() int {
 //	program FILE         make a Go program: a copy of the running one
 //	gitserver DIR …      serve repositories, see serveGit
 //	zip OUT DIR          pack what lies in DIR into a zip archive
+//	manual PAGE…         do what pages below docs tell, see runManual
 //
 // A story finds the files of testdata/world/world.txtar below $WORLD.
 func TestStories(t *testing.T) {
@@ -110,6 +111,7 @@ func TestStories(t *testing.T) {
 			"program":   makeProgram,
 			"zip":       packZip,
 			"gitserver": serveGit,
+			"manual":    runManual,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -146,8 +148,12 @@ func setup(env *testscript.Env) error {
 	if err := txtar.Write(archive, world); err != nil {
 		return err
 	}
+	docs, err := filepath.Abs(filepath.Join("..", "..", "docs"))
+	if err != nil {
+		return err
+	}
 	for k, v := range map[string]string{
-		"HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
+		"DOCS": docs, "HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
 		"DOCKER_HOST":         "unix://" + filepath.Join(env.WorkDir, "no-docker.sock"),
 		"CONTAINER_HOST":      "unix://" + filepath.Join(env.WorkDir, "no-podman.sock"),
 		"CONTAINERD_ADDRESS":  filepath.Join(env.WorkDir, "no-containerd.sock"),

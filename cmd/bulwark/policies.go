@@ -157,24 +157,23 @@ func (p *program) sources(o *policySources) ([]policy.Source, error) {
 		return nil, err
 	}
 	for _, s := range local {
-		if s.Name == filepath.Clean(ignoreFile) || s.Name == filepath.Clean(configFile) {
-			continue
-		}
 		// A folder that was named is somebody's word, not the scanned repository's.
-		if s.Local = true; !slices.ContainsFunc(out, func(x policy.Source) bool { return sameFile(x.Name, s.Name) }) {
+		if s.Local = true; !slices.ContainsFunc(out, func(x policy.Source) bool { return sameSource(x, s) }) {
 			out = append(out, s)
 		}
 	}
 	return out, nil
 }
 
-func sameFile(a, b string) bool {
-	x, err := filepath.Abs(a)
+// sameSource tells whether two sources are one file that was named twice. A file of
+// a bundle may have the name of another one here.
+func sameSource(a, b policy.Source) bool {
+	x, err := filepath.Abs(a.Name)
 	if err != nil {
 		return false
 	}
-	y, err := filepath.Abs(b)
-	return err == nil && x == y
+	y, err := filepath.Abs(b.Name)
+	return err == nil && x == y && bytes.Equal(a.Data, b.Data)
 }
 
 // named gives the documents of a file, a directory, a bundle, or the shipped ones.
@@ -200,21 +199,13 @@ func (p *program) named(name string, keys []string) ([]policy.Source, error) {
 	if !bundled(b) {
 		return []policy.Source{{Name: name, Data: b}}, nil
 	}
-	var trusted []ed25519.PublicKey
-	for _, k := range keys {
-		text, err := signing.ReadFile(k)
-		if err != nil {
-			return nil, err
-		}
-		key, err := signing.ParsePublic(text)
-		if err != nil {
-			return nil, fmt.Errorf("--policy-key %q: %w", k, err)
-		}
-		trusted = append(trusted, key)
+	trusted, err := policyKeys(keys)
+	if err != nil {
+		return nil, err
 	}
 	bd, err := bundle.Read(bytes.NewReader(b), int64(len(b)), trusted)
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", name, err)
+		return nil, bundleHint(name, err, len(trusted))
 	}
 	var out []policy.Source
 	for _, f := range bd.Files {
@@ -223,11 +214,71 @@ func (p *program) named(name string, keys []string) ([]policy.Source, error) {
 	return out, nil
 }
 
+// policyKeys reads the public keys that bundles must be signed with: files, or keys
+// as they are written.
+func policyKeys(names []string) ([]ed25519.PublicKey, error) {
+	list, err := (&pins{typed: names}).list()
+	if err != nil {
+		return nil, fmt.Errorf("--policy-key: %w", err)
+	}
+	var out []ed25519.PublicKey
+	for _, text := range list {
+		key, err := signing.ParseText(text)
+		if err != nil {
+			return nil, fmt.Errorf("--policy-key: %w: %w", err, bulwark.ErrUsage)
+		}
+		out = append(out, key)
+	}
+	return out, nil
+}
+
+// bundleHint says how to name the key where nobody did.
+func bundleHint(name string, err error, keys int) error {
+	err = fmt.Errorf("%q: %w", name, err)
+	var hint *bulwark.Hint
+	if keys == 0 && errors.As(err, &hint) && strings.Contains(hint.Err.Error(), "no key is trusted") {
+		return &bulwark.Hint{Err: fmt.Errorf("%q: %w", name, hint.Err), Next: "name the publisher's .pub file with --policy-key"}
+	}
+	return err
+}
+
 // bundled tells whether a file is a bundle and no document: it is compressed.
 func bundled(b []byte) bool { return bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}) }
 
 // maxPolicyFiles bounds the files of a directory of policies.
 const maxPolicyFiles = 1000
+
+// isSetting tells whether a file below .bulwark is one of the two that hold no
+// policies.
+func isSetting(name string) bool {
+	for _, f := range []string{ignoreFile, configFile} {
+		if f = filepath.Clean(f); name == f || strings.HasSuffix(name, string(filepath.Separator)+f) {
+			return true
+		}
+	}
+	return false
+}
+
+// allNamed gives the documents of several files, directories and bundles, each file
+// once.
+func (p *program) allNamed(names, keys []string) ([]policy.Source, error) {
+	var out []policy.Source
+	for _, name := range names {
+		list, err := p.named(name, keys)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) == 0 {
+			return nil, &bulwark.Hint{Err: fmt.Errorf("%q: no documents of policies: %w", name, bulwark.ErrNotFound), Next: "they are in files that end in .yaml or .yml"}
+		}
+		for _, s := range list {
+			if !slices.ContainsFunc(out, func(x policy.Source) bool { return sameSource(x, s) }) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out, nil
+}
 
 // documents gives the YAML files below a directory. Links are not followed out of it.
 func documents(dir string) ([]policy.Source, error) {
@@ -241,8 +292,9 @@ func documents(dir string) ([]policy.Source, error) {
 		if err != nil {
 			return err
 		}
+		name := filepath.Join(dir, path)
 		ext := filepath.Ext(path)
-		if d.IsDir() || ext != ".yaml" && ext != ".yml" {
+		if d.IsDir() || isSetting(name) || ext != ".yaml" && ext != ".yml" {
 			return nil
 		}
 		if len(out) == maxPolicyFiles {
@@ -253,16 +305,16 @@ func documents(dir string) ([]policy.Source, error) {
 			return err
 		}
 		if !info.Mode().IsRegular() {
-			return fmt.Errorf("%q is no regular file", filepath.Join(dir, path))
+			return fmt.Errorf("%q is no regular file", name)
 		}
 		if info.Size() > fileLimit {
-			return fmt.Errorf("read %q: %w", filepath.Join(dir, path), bulwark.ErrTooLarge)
+			return fmt.Errorf("read %q: %w", name, bulwark.ErrTooLarge)
 		}
 		b, err := root.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		out = append(out, policy.Source{Name: filepath.Join(dir, path), Data: b})
+		out = append(out, policy.Source{Name: name, Data: b})
 		return nil
 	})
 	if err != nil {

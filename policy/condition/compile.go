@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -61,13 +62,13 @@ func (t Truth) String() string { return [...]string{"unknown", "no", "yes"}[t] }
 type Condition struct {
 	Source  string
 	env     *Env
-	prog    cel.Program
-	parsed  *ast.AST // as it was written, before macros
-	fields  []int    // slots of the variables in it
-	table   Table    // what it says in literals
-	exact   bool     // and that is all it says; else it cannot be true where the table is false
-	guard   bool     // table is there
-	lists   []string // names of lists in it
+	prog    func() (cel.Program, error) // made when it is first needed: a table seldom needs it
+	parsed  *ast.AST                    // as it was written, before macros
+	fields  []int                       // slots of the variables in it
+	table   Table                       // what it says in literals
+	exact   bool                        // and that is all it says; else it cannot be true where the table is false
+	guard   bool                        // table is there
+	lists   []string                    // names of lists in it
 	cost    uint64
 	bounded bool // its steps are counted
 }
@@ -122,11 +123,11 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	if strings.TrimSpace(source) == "" {
 		return nil, nil, []Fault{{0, "the expression is empty"}}
 	}
-	parsed, issues := e.parser.Parse(source)
+	parsed, issues := e.env.Parse(source)
 	if err := issues.Err(); err != nil {
 		return nil, nil, e.faults(source, issues)
 	}
-	c := &Condition{Source: source, env: e, parsed: parsed.NativeRep()}
+	c := &Condition{Source: source, env: e, parsed: written(parsed.NativeRep())}
 	var faults []Fault
 	c.names(c.parsed.Expr(), nil, func(x ast.Expr, detail string) {
 		faults = append(faults, Fault{c.offset(x), detail})
@@ -134,7 +135,7 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	if len(faults) > 0 {
 		return nil, nil, faults
 	}
-	checked, issues := e.env.Compile(source)
+	checked, issues := e.env.Check(parsed)
 	if err := issues.Err(); err != nil {
 		return nil, nil, e.faults(source, issues)
 	}
@@ -152,9 +153,7 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 		options = append(options, cel.InterruptCheckFrequency(maxSteps))
 		c.bounded = true
 	}
-	if c.prog, err = e.env.Program(checked, options...); err != nil {
-		return nil, nil, []Fault{{0, err.Error()}}
-	}
+	c.prog = sync.OnceValues(func() (cel.Program, error) { return e.env.Program(checked, options...) })
 	return c, checked.OutputType(), nil
 }
 
@@ -418,9 +417,13 @@ func (c *Condition) Uses() []string {
 	return out
 }
 
-// Lists gives the names of the lists in the condition, as lists.NAME, sorted.
+// Lists gives the names of the lists in the condition, sorted.
 func (c *Condition) Lists() []string {
-	out := slices.Sorted(slices.Values(c.lists))
+	var out []string
+	for _, name := range c.lists {
+		out = append(out, strings.TrimPrefix(name, "lists."))
+	}
+	slices.Sort(out)
 	return slices.Compact(out)
 }
 
@@ -478,11 +481,15 @@ func (over) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (over) Value(any) any               { return nil }
 
 func (c *Condition) value(in *Input) (out ref.Val, err error) {
+	prog, err := c.prog()
+	if err != nil {
+		return nil, err
+	}
 	if !c.bounded {
-		out, _, err = c.prog.Eval(in)
+		out, _, err = prog.Eval(in)
 		return out, err
 	}
-	out, _, err = c.prog.ContextEval(over{in.env.closed}, in)
+	out, _, err = prog.ContextEval(over{in.env.closed}, in)
 	if errors.Is(err, interpreter.InterruptError{}) {
 		err = fmt.Errorf("it walks over more than %d items", maxSteps)
 	}
@@ -495,7 +502,7 @@ func (c *Condition) unknowns(in *Input) error {
 	var names []string
 	for _, i := range c.fields {
 		f := &c.env.fields[i]
-		if !in.known(f, in.member(f)) {
+		if !in.cell(f).known {
 			names = append(names, f.Name)
 		}
 	}

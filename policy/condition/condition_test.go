@@ -293,6 +293,23 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
+// anything has a variable of every kind that a table knows.
+type anything struct {
+	P probe `json:"p"`
+}
+
+type probe struct {
+	A string            `json:"a"`
+	B string            `json:"b"`
+	C string            `json:"c"`
+	N int               `json:"n"`
+	T bool              `json:"t"`
+	F float64           `json:"f"`
+	D time.Time         `json:"d"`
+	L []string          `json:"l"`
+	M map[string]string `json:"m"`
+}
+
 // grammar makes conditions of bytes, out of everything that a table can say and
 // some things that it cannot.
 type grammar struct{ data []byte }
@@ -324,10 +341,10 @@ func (g *grammar) expr(depth int) string {
 }
 
 func (g *grammar) leaf() string {
-	field := []string{"proc.name", "proc.path", "proc.parent"}[g.next(3)]
+	field := []string{"p.a", "p.b", "p.c"}[g.next(3)]
 	text := fmt.Sprintf("%q", []string{"sh", "bash", "/bin/sh", "", "nginx", "10.1.2.3"}[g.next(6)])
 	n := []string{"0", "33", "-1", "9223372036854775807", "sev.high"}[g.next(5)]
-	switch g.next(14) {
+	switch g.next(18) {
 	case 0:
 		return field + " == " + text
 	case 1:
@@ -341,19 +358,27 @@ func (g *grammar) leaf() string {
 	case 5:
 		return field + ".endsWith(" + text + ")"
 	case 6:
-		return "proc.uid " + []string{"==", "!=", "<", "<=", ">", ">="}[g.next(6)] + " " + n
+		return "p.n " + []string{"==", "!=", "<", "<=", ">", ">="}[g.next(6)] + " " + n
 	case 7:
-		return n + " " + []string{"==", "!=", "<", "<=", ">", ">="}[g.next(6)] + " proc.uid"
+		return n + " " + []string{"==", "!=", "<", "<=", ">", ">="}[g.next(6)] + " p.n"
 	case 8:
-		return "proc.tty"
+		return "p.t"
 	case 9:
-		return "proc.tty != " + []string{"true", "false"}[g.next(2)]
+		return "p.t != " + []string{"true", "false"}[g.next(2)]
 	case 10:
 		return `cidr("10.0.0.0/8").containsIP(` + field + ")"
 	case 11:
-		return "proc.args.exists(a, a == " + text + ")"
+		return "p.l.exists(a, a == " + text + ")"
 	case 12:
-		return `asset.labels["team"] == ` + text
+		return `p.m["team"] == ` + text
+	case 13:
+		return "p.f " + []string{">", "<=", "<", "==", ">="}[g.next(5)] + " " + []string{"0.5", "0.0", "-1.5e300"}[g.next(3)]
+	case 14:
+		return []string{"0.5", "2.0"}[g.next(2)] + " " + []string{">", "<=", "<", "=="}[g.next(4)] + " p.f"
+	case 15:
+		return `now - p.d ` + []string{">", "<"}[g.next(2)] + ` duration("` + []string{"720h", "0s", "-1h", "2562047h"}[g.next(4)] + `")`
+	case 16:
+		return `p.d < now - duration("24h")`
 	}
 	return []string{"true", "false"}[g.next(2)]
 }
@@ -365,7 +390,10 @@ func FuzzTables(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, []byte{0, 0, 0, 0})
 	f.Add([]byte("some seed to walk the grammar with"), []byte{1, 1, 1, 1})
 	f.Add([]byte{3, 0, 2, 1, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, []byte{2, 3, 1, 0, 7})
-	e := env(f, "process")
+	e, err := NewEnv(reflect.TypeFor[anything](), subject.Severities(), lists)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, source, input []byte) {
 		g := grammar{source}
 		when := g.expr(4)
@@ -374,14 +402,15 @@ func FuzzTables(f *testing.F) {
 			t.Skip() // too dear, or the grammar said something odd
 		}
 		g = grammar{input}
-		s := &subject.ProcessSubject{Proc: subject.Process{
-			Name: []string{"sh", "bash", "", "10.1.2.3", "::ffff:10.0.0.1"}[g.next(5)], Path: []string{"/bin/sh", "/x.py", ""}[g.next(3)],
-			Parent: []string{"nginx", "10.9.9.9", "192.168.0.1"}[g.next(3)], UID: []int{0, 33, -1, 1<<63 - 1}[g.next(4)], TTY: g.next(2) == 0,
-			Args: []string{"sh", "nginx"}[:g.next(3)],
-		}, Asset: subject.Asset{Labels: []map[string]string{nil, {"team": "sh"}}[g.next(2)]}}
+		s := &anything{P: probe{
+			A: []string{"sh", "bash", "", "10.1.2.3", "::ffff:10.0.0.1"}[g.next(5)], B: []string{"/bin/sh", "/x.py", ""}[g.next(3)],
+			C: []string{"nginx", "10.9.9.9", "192.168.0.1"}[g.next(3)], N: []int{0, 33, -1, 1<<63 - 1}[g.next(4)], T: g.next(2) == 0,
+			L: []string{"sh", "nginx"}[:g.next(3)], M: []map[string]string{nil, {"team": "sh"}}[g.next(2)],
+			F: []float64{0.5, 0, 2, -1e308}[g.next(4)], D: []time.Time{{}, time.Unix(0, 0), time.Unix(-86400*31, 0), time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)}[g.next(4)],
+		}}
 		var unknown []string
-		if u := g.next(8); u > 0 {
-			unknown = [][]string{{"proc.name"}, {"proc.uid"}, {"proc"}, {"proc.tty", "proc.path"}, {"asset"}, {"proc.args"}, {"proc.parent"}}[u-1]
+		if u := g.next(9); u > 0 {
+			unknown = [][]string{{"p.a"}, {"p.n"}, {"p"}, {"p.t", "p.b"}, {"p.m"}, {"p.l"}, {"p.c"}, {"p.d", "p.f"}}[u-1]
 		}
 		in, err := e.Bind(s, time.Unix(0, 0), unknown)
 		if err != nil {
@@ -390,11 +419,11 @@ func FuzzTables(f *testing.F) {
 		defer in.Release()
 		want, _ := c.evalCEL(in)
 		if got, _ := c.Eval(in); got != want {
-			t.Errorf("%s about %+v, unknown %v: %s, CEL says %s", when, s.Proc, unknown, got, want)
+			t.Errorf("%s about %+v, unknown %v: %s, CEL says %s", when, s.P, unknown, got, want)
 		}
 		table, exact, ok := c.Table()
 		if got := table.eval(in); ok && (exact && got != want || got == No && want != No) {
-			t.Errorf("%s about %+v, unknown %v: the table says %s, exact %t, CEL says %s", when, s.Proc, unknown, got, exact, want)
+			t.Errorf("%s about %+v, unknown %v: the table says %s, exact %t, CEL says %s", when, s.P, unknown, got, exact, want)
 		}
 		if field, texts, ok := c.Keys(); ok && want == Yes {
 			text, known := e.Key(field).Of(in)

@@ -44,6 +44,8 @@ type Field struct {
 	cel   *cel.Type
 	kind  kind
 	slot  int
+
+	unknown *types.Unknown // what CEL is given where it is not known
 }
 
 // A kind says how a field is compared.
@@ -54,6 +56,8 @@ const (
 	kindText
 	kindInt
 	kindBool
+	kindFloat
+	kindTime
 )
 
 // Fields gives the variables that a struct declares, in order. Its members are
@@ -65,7 +69,7 @@ func Fields(t reflect.Type) ([]Field, error) {
 	var out []Field
 	err := fields(t, "", nil, "", &out)
 	for i := range out {
-		out[i].slot = i
+		out[i].slot, out[i].unknown = i, types.NewUnknown(int64(i)+1, types.NewAttributeTrail(out[i].Name))
 	}
 	return out, err
 }
@@ -119,7 +123,7 @@ func fields(t reflect.Type, prefix string, index []int, stages string, out *[]Fi
 func typeOf(t reflect.Type) (*cel.Type, kind, int, error) {
 	switch t {
 	case reflect.TypeFor[time.Time]():
-		return cel.TimestampType, kindOther, 0, nil
+		return cel.TimestampType, kindTime, 0, nil
 	case reflect.TypeFor[time.Duration]():
 		return cel.DurationType, kindOther, 0, nil
 	}
@@ -131,7 +135,7 @@ func typeOf(t reflect.Type) (*cel.Type, kind, int, error) {
 	case reflect.Int, reflect.Int64, reflect.Int32, reflect.Int16, reflect.Int8:
 		return cel.IntType, kindInt, 0, nil
 	case reflect.Float64:
-		return cel.DoubleType, kindOther, 0, nil
+		return cel.DoubleType, kindFloat, 0, nil
 	case reflect.Interface:
 		return cel.DynType, kindOther, 0, nil
 	case reflect.Struct: // inside a list
@@ -172,7 +176,6 @@ func structs(t reflect.Type, out map[reflect.Type]bool) {
 // concurrent use.
 type Env struct {
 	env    *cel.Env
-	parser *cel.Env // does not expand macros, so that what it gives is what somebody wrote
 	names  map[string]int
 	fields []Field
 	consts map[string]int64
@@ -229,9 +232,6 @@ func NewEnv(t reflect.Type, consts map[string]int64, lists map[string][]string) 
 	}
 	if e.env, err = cel.NewEnv(options...); err != nil {
 		return nil, fmt.Errorf("conditions over %s: %w", t, err)
-	}
-	if e.parser, err = cel.NewEnv(cel.OptionalTypes(), ext.Strings(), ext.Network(), cel.ClearMacros(), cel.ParserRecursionLimit(64), cel.ParserExpressionSizeLimit(maxSource), cel.ParserErrorRecoveryLimit(4)); err != nil {
-		return nil, fmt.Errorf("parser of conditions: %w", err)
 	}
 	return e, nil
 }

@@ -20,8 +20,48 @@ type Input struct {
 	env     *Env
 	value   reflect.Value
 	now     time.Time
-	slots   []any  // CEL's values, made when they are first needed
+	cells   []cell // by slot, filled when they are first needed
+	round   uint32 // of cells that are filled for this subject
 	unknown []bool // nil: everything is known
+}
+
+// A cell is what is known of one variable.
+type cell struct {
+	round  uint32
+	boxed  uint32 // round in which value was made
+	known  bool
+	truth  bool
+	number int64
+	real   float64
+	time   time.Time
+	text   string
+	value  any // CEL's
+}
+
+// cell gives what is known of a variable.
+func (in *Input) cell(f *Field) *cell {
+	c := &in.cells[f.slot]
+	if c.round == in.round {
+		return c
+	}
+	c.round = in.round
+	v := in.member(f)
+	if c.known = in.known(f, v); !c.known {
+		return c
+	}
+	switch f.kind {
+	case kindText:
+		c.text = v.String()
+	case kindInt:
+		c.number = v.Int()
+	case kindBool:
+		c.truth = v.Bool()
+	case kindFloat:
+		c.real = v.Float()
+	case kindTime:
+		c.time, _ = v.Interface().(time.Time)
+	}
+	return c
 }
 
 // Bind makes an Input of a pointer to the environment's struct. It must not change
@@ -34,9 +74,13 @@ func (e *Env) Bind(subject any, now time.Time, unknown []string) (*Input, error)
 	}
 	in, ok := e.inputs.Get().(*Input)
 	if !ok {
-		in = &Input{env: e, slots: make([]any, len(e.fields))}
+		in = &Input{env: e, cells: make([]cell, len(e.fields))}
 	}
 	in.value, in.now, in.unknown = v.Elem(), now, nil
+	if in.round++; in.round == 0 { // it went round
+		clear(in.cells)
+		in.round = 1
+	}
 	for _, name := range unknown {
 		if in.unknown == nil {
 			in.unknown = make([]bool, len(e.fields))
@@ -52,7 +96,6 @@ func (e *Env) Bind(subject any, now time.Time, unknown []string) (*Input, error)
 
 // Release gives an Input back. It must not be used again.
 func (in *Input) Release() {
-	clear(in.slots)
 	in.value, in.unknown = reflect.Value{}, nil
 	in.env.inputs.Put(in)
 }
@@ -69,10 +112,12 @@ func (in *Input) ResolveName(name string) (any, bool) {
 		}
 		return nil, false
 	}
-	if in.slots[i] == nil {
-		in.slots[i] = in.convert(&in.env.fields[i])
+	f := &in.env.fields[i]
+	c := in.cell(f)
+	if c.boxed != in.round {
+		c.value, c.boxed = in.convert(f, c), in.round
 	}
-	return in.slots[i], true
+	return c.value, true
 }
 
 // Parent is nil.
@@ -104,20 +149,23 @@ func (in *Input) known(f *Field, v reflect.Value) bool {
 	return true
 }
 
-func (in *Input) convert(f *Field) any {
-	v := in.member(f)
-	if !in.known(f, v) {
-		return types.NewUnknown(int64(f.slot)+1, types.NewAttributeTrail(f.Name))
+func (in *Input) convert(f *Field, c *cell) any {
+	if !c.known {
+		return f.unknown
 	}
 	switch f.kind {
 	case kindText:
-		return types.String(v.String())
+		return types.String(c.text)
 	case kindInt:
-		return types.Int(v.Int())
+		return types.Int(c.number)
 	case kindBool:
-		return types.Bool(v.Bool())
+		return types.Bool(c.truth)
+	case kindFloat:
+		return types.Double(c.real)
+	case kindTime:
+		return types.Timestamp{Time: c.time}
 	}
-	return in.env.env.CELTypeAdapter().NativeToValue(v.Interface())
+	return in.env.env.CELTypeAdapter().NativeToValue(in.member(f).Interface())
 }
 
 // A list is a list of texts in which one is found without a walk.

@@ -4,9 +4,11 @@ package condition
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -31,6 +33,9 @@ const (
 	OpCIDR   = "cidr"   // it is an address in the network
 	OpRange  = "range"  // it is a number from Min to Max
 	OpTrue   = "true"   // it is true
+	OpOver   = "over"   // it is a number greater than Number
+	OpAtMost = "atMost" // it is a number not greater than Number
+	OpAge    = "age"    // it is a time more than Seconds ago
 )
 
 // A Test compares one variable with literals.
@@ -42,9 +47,13 @@ type Test struct {
 	Min   int64    `json:"min,omitempty"` // of OpRange, inclusive
 	Max   int64    `json:"max,omitempty"` // of OpRange, inclusive
 
+	Number  float64 `json:"number,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+
 	field *Field
 	set   map[string]bool // of OpIn with many texts
 	net   netip.Prefix
+	limit time.Duration
 }
 
 const (
@@ -155,6 +164,9 @@ func (c *Condition) test(x ast.Expr) (Test, bool) {
 		}
 		return in(f, values), true
 	}
+	if t, ok := c.age(op, l, r); ok {
+		return t, true
+	}
 	if f == nil {
 		if f = c.field(r); f == nil {
 			return Test{}, false
@@ -179,6 +191,21 @@ func (c *Condition) test(x ast.Expr) (Test, bool) {
 		}
 		b, ok := r.AsLiteral().(types.Bool)
 		return Test{Field: f.Name, Op: OpTrue, field: f, Not: bool(b) != (op == operators.Equals)}, ok
+	case kindFloat:
+		if r.Kind() != ast.LiteralKind {
+			return Test{}, false
+		}
+		n, ok := r.AsLiteral().(types.Double)
+		t := Test{Field: f.Name, field: f, Number: float64(n)}
+		switch op {
+		case operators.Greater:
+			t.Op = OpOver
+		case operators.LessEquals:
+			t.Op = OpAtMost
+		default:
+			return Test{}, false
+		}
+		return t, ok
 	case kindInt:
 		n, ok := c.number(r)
 		if !ok {
@@ -204,6 +231,24 @@ func (c *Condition) test(x ast.Expr) (Test, bool) {
 		return t, true
 	}
 	return Test{}, false
+}
+
+// age gives the comparison that now - FIELD > duration("720h") is.
+func (c *Condition) age(op string, l, r ast.Expr) (Test, bool) {
+	if op != operators.Greater || l.Kind() != ast.CallKind || r.Kind() != ast.CallKind {
+		return Test{}, false
+	}
+	minus, limit := l.AsCall(), r.AsCall()
+	if minus.FunctionName() != operators.Subtract || len(minus.Args()) != 2 || limit.FunctionName() != "duration" || limit.IsMemberFunction() || len(limit.Args()) != 1 {
+		return Test{}, false
+	}
+	from, f := minus.Args()[0], c.field(minus.Args()[1])
+	s, ok := text(limit.Args()[0])
+	d, err := time.ParseDuration(s)
+	if f == nil || f.kind != kindTime || from.Kind() != ast.IdentKind || from.AsIdent() != now || !ok || err != nil {
+		return Test{}, false
+	}
+	return Test{Field: f.Name, Op: OpAge, Seconds: d.Seconds(), field: f, limit: d}, true
 }
 
 // method gives the comparison that a call of a method is.
@@ -338,34 +383,42 @@ func (r Row) eval(in *Input) Truth {
 }
 
 func (t *Test) eval(in *Input) Truth {
-	v := in.member(t.field)
-	if !in.known(t.field, v) {
+	c := in.cell(t.field)
+	if !c.known {
 		return Unknown
 	}
 	var yes bool
 	switch t.Op {
 	case OpTrue:
-		yes = v.Bool()
+		yes = c.truth
 	case OpRange:
-		n := v.Int()
-		yes = t.Min <= n && n <= t.Max
+		yes = t.Min <= c.number && c.number <= t.Max
 	case OpPrefix:
-		yes = strings.HasPrefix(v.String(), t.Texts[0])
+		yes = strings.HasPrefix(c.text, t.Texts[0])
 	case OpSuffix:
-		yes = strings.HasSuffix(v.String(), t.Texts[0])
+		yes = strings.HasSuffix(c.text, t.Texts[0])
 	case OpCIDR:
-		ip, err := netip.ParseAddr(v.String())
+		ip, err := netip.ParseAddr(c.text)
 		if err != nil || ip.Zone() != "" || ip.Is4In6() {
 			return Unknown // as CEL's own function has it
 		}
 		yes = t.net.Contains(ip)
+	case OpOver:
+		yes = c.real > t.Number
+	case OpAtMost:
+		yes = c.real <= t.Number
+	case OpAge:
+		d := in.now.Sub(c.time)
+		if d == math.MaxInt64 || d == math.MinInt64 {
+			return Unknown // longer than CEL can count
+		}
+		yes = d > t.limit
 	case OpIn:
 		if t.set != nil {
-			yes = t.set[v.String()]
+			yes = t.set[c.text]
 		} else {
-			s := v.String()
 			for _, x := range t.Texts {
-				yes = yes || x == s
+				yes = yes || x == c.text
 			}
 		}
 	}
@@ -443,9 +496,6 @@ func (e *Env) Key(name string) Key { return Key{&e.fields[e.names[name]]} }
 
 // Of gives the text; it is false where it is not known.
 func (k Key) Of(in *Input) (string, bool) {
-	v := in.member(k.field)
-	if !in.known(k.field, v) {
-		return "", false
-	}
-	return v.String(), true
+	c := in.cell(k.field)
+	return c.text, c.known
 }

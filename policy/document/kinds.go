@@ -185,7 +185,8 @@ type Want struct {
 	Place    Place
 }
 
-// A ValueList is a named list for conditions, as lists.NAME.
+// A ValueList is a named list for conditions: "eol-runtimes" is
+// lists.eol_runtimes there.
 type ValueList struct {
 	Head
 	Values []Text

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lib holds the policies that Bulwark ships: documents like any other,
-// which --policy default reads. It knows their names and bytes, no more.
+// Package lib holds the policies that Bulwark ships, which --policy default reads,
+// and the examples that show what they decide. They are documents like any other;
+// the package knows their names and bytes, no more.
 package lib
 
 import (
@@ -9,7 +10,7 @@ import (
 	"path"
 )
 
-//go:embed *.yaml
+//go:embed *.yaml tests/*.yaml
 var files embed.FS
 
 // A File is one file of documents.
@@ -19,15 +20,23 @@ type File struct {
 }
 
 // Files gives the shipped documents, in order of their names.
-func Files() []File {
-	entries, err := files.ReadDir(".")
+func Files() []File { return read(".") }
+
+// Tests gives the examples of the shipped documents, in order of their names.
+func Tests() []File { return read("tests") }
+
+func read(dir string) []File {
+	entries, err := files.ReadDir(dir)
 	if err != nil { // it is part of the program
 		return nil
 	}
 	var out []File
 	for _, e := range entries {
-		if b, err := files.ReadFile(e.Name()); err == nil {
-			out = append(out, File{path.Join("default", e.Name()), b})
+		if e.IsDir() {
+			continue
+		}
+		if b, err := files.ReadFile(path.Join(dir, e.Name())); err == nil {
+			out = append(out, File{path.Join("default", dir, e.Name()), b})
 		}
 	}
 	return out

@@ -26,7 +26,18 @@ type Item struct {
 	Subject any              // pointer to the struct of Kind; valid until the next Item is asked for
 	Unknown []string         // variables that are not known
 	Finding *bulwark.Finding // what it was made of; nil when it is no finding
-	Name    string           // what a person would call it
+	name    string           // where Finding does not tell it
+}
+
+// Name gives what a person would call the subject.
+func (i *Item) Name() string {
+	if i.Finding == nil || i.name != "" {
+		return i.name
+	}
+	if v, ok := i.Subject.(*Vulnerability); ok {
+		return i.Finding.Rule + " in " + v.V.Pkg + " " + v.V.Version
+	}
+	return i.Finding.Rule + " in " + i.Finding.Subject
 }
 
 // AssetOf gives the asset that a report is about, with labels that somebody gave
@@ -150,9 +161,23 @@ func (p *producer) image(yield func(Item) bool) bool {
 		}
 	}
 	if b := p.r.Base; b != nil {
-		s.Img.Base = Base{Known: true, Name: b.Name, Digest: string(b.Digest), Confidence: b.Confidence}
+		s.Img.Base = Base{Known: true, Name: whole(b.Name), Digest: string(b.Digest), Confidence: b.Confidence}
 	}
-	return yield(Item{Kind: "image", Subject: s, Unknown: unknown, Name: a.Name})
+	return yield(Item{Kind: "image", Subject: s, Unknown: unknown, name: a.Name})
+}
+
+// whole gives an image's name with its registry, for labels leave it out as people
+// do: docker.io/library/debian:12 for debian:12.
+func whole(name string) string {
+	ref := imageref.Parse(name)
+	out := ref.Name()
+	if out != "" && ref.Tag != "" {
+		out += ":" + ref.Tag
+	}
+	if out != "" && ref.Digest != "" {
+		out += "@" + ref.Digest
+	}
+	return out
 }
 
 func (p *producer) host(yield func(Item) bool) bool {
@@ -160,7 +185,7 @@ func (p *producer) host(yield func(Item) bool) bool {
 		return true
 	}
 	s := &HostSubject{H: Host{Name: p.r.Artifact.Name, Packages: len(p.r.Inventory.Packages), OS: p.os()}, Asset: p.asset}
-	return yield(Item{Kind: "host", Subject: s, Unknown: p.noOS("h"), Name: p.r.Artifact.Name})
+	return yield(Item{Kind: "host", Subject: s, Unknown: p.noOS("h"), name: p.r.Artifact.Name})
 }
 
 func (p *producer) functions(yield func(Item) bool) bool {
@@ -179,7 +204,7 @@ func (p *producer) functions(yield func(Item) bool) bool {
 		for _, x := range p.r.Findings {
 			s.Fn.EOL = s.Fn.EOL || x.Rule == ruleRuntimeEnd && (x.Subject == f.Name || x.Subject == f.Path || f.Runtime != "" && strings.Contains(x.Evidence[0].Detail, f.Runtime))
 		}
-		if !yield(Item{Kind: "function", Subject: s, Unknown: unknown, Name: cmpOr(f.Name, p.r.Artifact.Name)}) {
+		if !yield(Item{Kind: "function", Subject: s, Unknown: unknown, name: cmpOr(f.Name, p.r.Artifact.Name)}) {
 			return false
 		}
 	}
@@ -207,10 +232,7 @@ func (p *producer) licenses(yield func(Item) bool) bool {
 	s := &LicenseSubject{Img: p.img, Asset: p.asset}
 	for i := range p.r.Inventory.Packages {
 		pkg := &p.r.Inventory.Packages[i]
-		l := License{Expression: strings.Join(pkg.Licenses, " AND ")}
-		if len(pkg.Licenses) > 1 {
-			l.Expression = "(" + strings.Join(pkg.Licenses, ") AND (") + ")"
-		}
+		l := License{Expression: together(pkg)}
 		if pkg.Concluded != nil && len(pkg.Licenses) == 0 {
 			l.Expression, l.Concluded = pkg.Concluded.License, true
 		}
@@ -220,11 +242,26 @@ func (p *producer) licenses(yield func(Item) bool) bool {
 		l.IDs, l.Unavoidable = licenseIDs(l.Expression)
 		f := about[pkg.PURL]
 		s.License, s.Pkg, s.VEX = l, packageOf(pkg), vexOf(f)
-		if !yield(Item{Kind: "package.license", Subject: s, Finding: f, Name: pkg.Name + " " + pkg.Version}) {
+		if !yield(Item{Kind: "package.license", Subject: s, Finding: f, name: pkg.Name + " " + pkg.Version}) {
 			return false
 		}
 	}
 	return true
+}
+
+// together makes one expression of all that a package declares: distributions name
+// the licence of each part, ecosystems of languages those to choose from.
+func together(p *bulwark.Package) string {
+	if len(p.Licenses) < 2 {
+		return strings.Join(p.Licenses, "")
+	}
+	word := ") OR ("
+	kind, _, _ := strings.Cut(strings.TrimPrefix(p.PURL, "pkg:"), "/")
+	switch kind {
+	case "deb", "rpm", "apk", "apkg", "alpm", "ebuild", "opkg", "ipk", "nix", "snap", "flatpak":
+		word = ") AND ("
+	}
+	return "(" + strings.Join(p.Licenses, word) + ")"
 }
 
 func packageOf(p *bulwark.Package) Package {
@@ -267,8 +304,8 @@ func (p *producer) findings(yield func(Item) bool) bool {
 			delete(kinds, c)
 		}
 	}
-	any := p.wanted("finding")
-	if p.found = map[string]bool{}; len(kinds) == 0 && !any {
+	every := p.wanted("finding")
+	if p.found = map[string]bool{}; len(kinds) == 0 && !every {
 		return true
 	}
 	p.packages = make(map[string]*bulwark.Package, len(p.r.Inventory.Packages))
@@ -289,13 +326,13 @@ func (p *producer) findings(yield func(Item) bool) bool {
 			continue
 		}
 		p.found[f.ID] = true
-		item := Item{Kind: kinds[f.Class], Finding: f, Name: f.Rule + " " + f.Subject}
+		item := Item{Kind: kinds[f.Class], Finding: f}
 		rule, known := p.r.Rules[f.Rule], f.Status.State == bulwark.StateKnown
 		place := placeOf(f)
 		switch item.Kind {
 		case "vulnerability":
 			p.vulnerability(v, f)
-			item.Subject, item.Name = v, f.Rule+" in "+v.V.Pkg+" "+v.V.Version
+			item.Subject = v
 		case "secret":
 			s.S = Secret{Rule: f.Rule, Title: rule.Title, Severity: f.Severity, Path: place.Path, Line: place.Line, Deleted: place.Deleted != "", Origin: f.Origin, Known: known}
 			s.VEX, item.Subject = vexOf(f), s
@@ -312,7 +349,7 @@ func (p *producer) findings(yield func(Item) bool) bool {
 		if item.Subject != nil && !yield(item) {
 			return false
 		}
-		if any {
+		if every {
 			g.F = Finding{
 				ID: f.ID, Class: string(f.Class), Rule: f.Rule, Title: cmpOr(rule.Title, p.r.Advisories[f.Rule].Summary), Severity: f.Severity, Subject: f.Subject, Fix: f.Fix,
 				Path: place.Path, Line: place.Line, Origin: f.Origin, Reach: f.Reach, Known: known,
@@ -366,7 +403,7 @@ func (p *producer) controls(yield func(Item) bool) bool {
 			continue
 		}
 		s.C = Check{ID: c.ID, Title: c.Title, Class: string(bulwark.ClassCompliance), State: c.State, Severity: c.Severity, Subject: p.r.Artifact.Name, Controls: []string{c.ID}}
-		if !yield(Item{Kind: "compliance.check", Subject: s, Name: c.ID}) {
+		if !yield(Item{Kind: "compliance.check", Subject: s, name: c.ID}) {
 			return false
 		}
 	}

@@ -173,9 +173,9 @@ type Base struct {
 
 // A Signer is who signed an image.
 type Signer struct {
-	Issuer string `json:"issuer,omitempty"` // of the certificate
-	SAN    string `json:"san,omitempty"`    // subject alternative name
-	Key    string `json:"key,omitempty"`    // id of a key
+	Issuer string `json:"issuer,omitempty" doc:"of the certificate"`
+	SAN    string `json:"san,omitempty" doc:"subject alternative name of the certificate"`
+	Key    string `json:"key,omitempty" doc:"id of a key"`
 }
 
 // ImageFull is everything that is known of an image.
