@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/policy/bundle"
 	"github.com/bulwark-sec/bulwark/policy/lib"
+	"github.com/bulwark-sec/bulwark/policy/policytest"
 )
 
 // policySources say where policies come from.
@@ -176,7 +177,8 @@ func sameSource(a, b policy.Source) bool {
 	return err == nil && x == y && bytes.Equal(a.Data, b.Data)
 }
 
-// named gives the documents of a file, a directory, a bundle, or the shipped ones.
+// named gives the documents of a file, a directory, an archive, a bundle, or the
+// shipped ones.
 func (p *program) named(name string, keys []string) ([]policy.Source, error) {
 	if name == "default" {
 		var out []policy.Source
@@ -195,6 +197,13 @@ func (p *program) named(name string, keys []string) ([]policy.Source, error) {
 	b, err := readFile(name)
 	if err != nil {
 		return nil, err
+	}
+	if filepath.Ext(name) == ".txtar" {
+		out, _, err := policytest.Archive(b)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		return out, nil
 	}
 	if !bundled(b) {
 		return []policy.Source{{Name: name, Data: b}}, nil

@@ -40,18 +40,15 @@ func (o *candidateFlags) add(f *pflag.FlagSet) {
 // sets loads the candidate and what it is compared with, nil when that is nothing.
 func (p *program) sets(candidate []string, o *candidateFlags) (now, base *policy.Set, err error) {
 	load := func(names []string) (*policy.Set, error) {
-		var sources []policy.Source
-		for _, n := range names {
-			list, err := p.named(n, o.keys)
-			if err != nil {
-				return nil, err
-			}
-			if len(list) == 0 {
-				return nil, fmt.Errorf("%q has no files of policies: %w", n, bulwark.ErrNotFound)
-			}
-			sources = append(sources, list...)
+		sources, err := p.allNamed(names, o.keys)
+		if err != nil {
+			return nil, err
 		}
-		return policy.Load(sources)
+		set, err := policy.Load(sources)
+		if err != nil {
+			return nil, p.faults(err)
+		}
+		return set, nil
 	}
 	if now, err = load(candidate); err == nil && len(o.against) > 0 {
 		base, err = load(o.against)
