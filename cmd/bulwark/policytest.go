@@ -11,19 +11,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/lib"
 	"github.com/bulwark-sec/bulwark/policy/policytest"
 )
 
 const policyTestLong = `Run the documents of kind PolicyTest: each case is one input and what must come
 of it. Every rule needs a case that it matches and one that it does not, and
 every part of every condition is turned into its opposite once, which a case
-must notice. "default" is the shipped policies.
+must notice. "default" is the shipped policies with their tests.
 
 Files and directories are one set. A txtar archive is a set of its own: its files
 that end in .yaml, and a file "want", if there is one, with what this command
@@ -115,6 +117,11 @@ func (p *program) testSets(ctx context.Context, args, keys []string, o policytes
 		sources, err := p.allNamed(names, keys)
 		if err != nil {
 			return nil, err
+		}
+		if slices.Contains(names, "default") {
+			for _, f := range lib.Tests() {
+				sources = append(sources, policy.Source{Name: f.Name, Data: f.Data})
+			}
 		}
 		r, err := policytest.Run(ctx, sources, o)
 		if err != nil {
