@@ -122,7 +122,8 @@ type Reason struct {
 type Considered struct {
 	Name     string   `json:"name"`               // of the exception
 	Rule     string   `json:"rule"`               // "prod-vuln-gate/kev"
-	Applied  bool     `json:"applied,omitempty"`  //
+	About    bool     `json:"about,omitempty"`    // what the rule fired on is what it is about
+	Applied  bool     `json:"applied,omitempty"`  // it counts
 	Why      string   `json:"why"`                // it applied, or not, in words
 	Findings []string `json:"findings,omitempty"` // ids, sorted
 	Count    int      `json:"count,omitempty"`    // how many, where Findings is cut

@@ -147,9 +147,14 @@ type outcome struct {
 
 // asked is an exception that was considered.
 type asked struct {
-	name    string
-	applied bool
-	why     string
+	name           string
+	about, applied bool
+	why            string
+}
+
+// considered is what is told of an exception that was asked.
+func (a *asked) considered(r *rule) bulwark.Considered {
+	return bulwark.Considered{Name: a.name, Rule: r.name, About: a.about, Applied: a.applied, Why: a.why}
 }
 
 // A dated subject has dates from which a grace can be counted; each may be zero.
@@ -201,18 +206,18 @@ func (v *View) settle(o *outcome, subject any, in *condition.Input, at time.Time
 	}
 	if closed != nil {
 		if r.policy.tier == tierGuardrail {
-			o.asked = append(o.asked, asked{closed.name, false, "the policy is a guardrail: only an exception that its owner approved counts"})
+			o.asked = append(o.asked, asked{closed.name, true, false, "the policy is a guardrail: only an exception that its owner approved counts"})
 		} else {
-			o.asked = append(o.asked, asked{closed.name, true, closed.why})
+			o.asked = append(o.asked, asked{closed.name, true, true, closed.why})
 			o.effect, o.held = min(o.effect, bulwark.EffectIgnore), "closed by "+closed.name+": "+closed.why
 		}
 	}
 	for _, e := range r.exceptions {
-		applied, why := e.consider(r, v, subject, in, at)
-		o.asked = append(o.asked, asked{"exception/" + e.doc.Name, applied, why})
-		if applied && o.by == nil {
+		a := e.consider(r, v, subject, in, at)
+		o.asked = append(o.asked, a)
+		if a.applied && o.by == nil {
 			o.by = e
-			o.effect, o.held, o.until = min(o.effect, bulwark.EffectIgnore), "excepted by "+e.doc.Name+" "+why, e.doc.Expires.UTC()
+			o.effect, o.held, o.until = min(o.effect, bulwark.EffectIgnore), "excepted by "+e.doc.Name+" "+a.why, e.doc.Expires.UTC()
 		}
 	}
 	if o.err == nil && o.effect > bulwark.EffectAlert && r.doc.Grace != nil {
@@ -331,8 +336,8 @@ func (v *View) add(d *bulwark.Decision, o *outcome, r bulwark.Reason) {
 	} else {
 		d.Reasons = append(d.Reasons, r)
 	}
-	for _, a := range o.asked {
-		d.Exceptions = append(d.Exceptions, bulwark.Considered{Name: a.name, Rule: o.rule.name, Applied: a.applied, Why: a.why})
+	for i := range o.asked {
+		d.Exceptions = append(d.Exceptions, o.asked[i].considered(o.rule))
 	}
 }
 

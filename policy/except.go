@@ -158,8 +158,29 @@ func (e *exception) matches(kind string, in *condition.Input) (condition.Truth, 
 // day on which an exception ends, as a person reads it.
 func (e *exception) until() string { return day(e.doc.Expires.Add(-time.Second)) }
 
-// consider says whether the exception holds for a rule and an input, and why not.
-func (e *exception) consider(r *rule, v *View, subject any, in *condition.Input, at time.Time) (bool, string) {
+// consider says whether the exception is about an input on which a rule fired, and
+// whether it holds, and why not.
+func (e *exception) consider(r *rule, v *View, subject any, in *condition.Input, at time.Time) asked {
+	out := asked{name: byException + e.doc.Name}
+	if !v.within[e] || !e.scope.chooses(subject) {
+		out.why = "what is judged is outside its scope"
+		return out
+	}
+	switch truth, err := e.matches(r.policy.kind.Name, in); {
+	case err != nil:
+		out.about, out.why = true, "its match cannot be evaluated: "+err.Error()
+		return out
+	case truth != condition.Yes:
+		out.why = "its match is false"
+		return out
+	}
+	out.about = true
+	out.applied, out.why = e.holds(r, at)
+	return out
+}
+
+// holds says whether the exception counts for a rule, and why not.
+func (e *exception) holds(r *rule, at time.Time) (bool, string) {
 	switch {
 	case r.policy.tier == tierGuardrail && e.tier != tierGuardrail:
 		return false, fmt.Sprintf("the policy is a guardrail, and the exception is approved by the tier %s: a guardrail's owner must approve it (approverTier: guardrail)", e.tier)
@@ -167,21 +188,13 @@ func (e *exception) consider(r *rule, v *View, subject any, in *condition.Input,
 		return false, fmt.Sprintf("it ended on %s; owner %s", e.until(), e.doc.Owner)
 	case at.Before(e.doc.Starts):
 		return false, fmt.Sprintf("it begins on %s", day(e.doc.Starts))
-	case !v.within[e] || !e.scope.chooses(subject):
-		return false, "what is judged is outside its scope"
-	}
-	switch truth, err := e.matches(r.policy.kind.Name, in); {
-	case err != nil:
-		return false, "its match cannot be evaluated: " + err.Error()
-	case truth != condition.Yes:
-		return false, "its match is false"
 	}
 	return true, fmt.Sprintf("until %s, owner %s: %s", e.until(), e.doc.Owner, e.doc.Reason)
 }
 
 // status is what the exception makes of a finding.
 func (e *exception) status() bulwark.Status {
-	s := bulwark.Status{State: bulwark.StateAccepted, By: "exception/" + e.doc.Name, Reason: e.doc.Reason, Owner: e.doc.Owner, Until: e.doc.Expires.UTC().Format(time.RFC3339)}
+	s := bulwark.Status{State: bulwark.StateAccepted, By: byException + e.doc.Name, Reason: e.doc.Reason, Owner: e.doc.Owner, Until: e.doc.Expires.UTC().Format(time.RFC3339)}
 	if x := e.doc.VEX; x != nil {
 		switch x.Status {
 		case "not_affected":

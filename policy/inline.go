@@ -30,7 +30,7 @@ type inline struct {
 }
 
 // name tells comments apart.
-func (s *inline) name() string { return fmt.Sprintf("inline/%s:%d", s.Path, s.Line) }
+func (s *inline) name() string { return fmt.Sprintf(byComment+"%s:%d", s.Path, s.Line) }
 
 // uses gives a count for every comment.
 func (x *inlines) uses() []Use {
@@ -79,12 +79,12 @@ func (x *inlines) apply(item *subject.Item, outs []outcome) {
 			name := s.name()
 			why := s.refused(o.rule.policy, x.at)
 			if why != "" {
-				o.asked = append(o.asked, asked{name, false, why})
+				o.asked = append(o.asked, asked{name, true, false, why})
 				s.why = why
 				continue
 			}
 			why = strings.Join(nonEmpty(s.Reason, s.Owner, s.Until), "; ")
-			o.asked = append(o.asked, asked{name, true, why})
+			o.asked = append(o.asked, asked{name, true, true, why})
 			o.effect, o.held = min(o.effect, bulwark.EffectIgnore), "a comment in the file asks to overlook it: "+why
 			o.inline, applied = s, true
 		}

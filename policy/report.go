@@ -14,6 +14,13 @@ import (
 	"github.com/bulwark-sec/bulwark/policy/subject"
 )
 
+// What the word of exceptions and of comments in files begins with, in the status
+// of a finding.
+const (
+	byException = "exception/"
+	byComment   = "inline/"
+)
+
 // maxTold is how many messages of one rule a reason repeats.
 const maxTold = 3
 
@@ -38,7 +45,8 @@ type Use struct {
 }
 
 // Judge decides about a report, of which nothing but the status of findings
-// changes: a finding is closed by an exception when every rule that fired on it is
+// changes. What exceptions of an earlier decision closed is open again, see
+// [Reopen]: a finding is closed by an exception when every rule that fired on it is
 // excepted. The verdict is Fail when a rule refuses, else Warn when the answer is
 // not trustworthy, else Pass. Reasons that refuse come first, then the milder,
 // then why the answer is not to be trusted. What could not be evaluated is in
@@ -49,6 +57,7 @@ func (j Judge) Judge(r *bulwark.Report, at time.Time) (bulwark.Decision, []Use, 
 		d.Errors = []bulwark.Reason{{Rule: "gate/report", Detail: "there is no report to judge"}}
 		return d, nil, nil
 	}
+	Reopen(r.Findings)
 	asset := subject.AssetOf(r, j.Labels)
 	v := j.Set.At(d.Stage, &asset)
 	g := grouper{view: v, at: at, decision: &d, record: j.Record, uses: v.uses(at)}
@@ -122,7 +131,7 @@ type groupKey struct {
 
 type askedKey struct {
 	name, rule, why string
-	applied         bool
+	about, applied  bool
 }
 
 type group struct {
@@ -148,10 +157,7 @@ func (g *grouper) item(item *subject.Item, inline *inlines) error {
 			return err
 		}
 	}
-	var closed *closing
-	if f := item.Finding; f != nil && !f.Status.Open() {
-		closed = &closing{cmp.Or(f.Status.By, "the report"), strings.Join(nonEmpty(f.Status.State, f.Status.Reason), ": ")}
-	}
+	closed := closedBy(item.Finding)
 	g.outs = g.view.judge(item.Kind, item.Subject, in, g.at, closed, g.outs[:0])
 	inline.apply(item, g.outs)
 	g.count(item, in)
@@ -164,6 +170,14 @@ func (g *grouper) item(item *subject.Item, inline *inlines) error {
 		}
 	}
 	return nil
+}
+
+// closedBy says what closed a finding before any rule was asked; nil is nothing.
+func closedBy(f *bulwark.Finding) *closing {
+	if f == nil || f.Status.Open() {
+		return nil
+	}
+	return &closing{cmp.Or(f.Status.By, "the report"), strings.Join(nonEmpty(f.Status.State, f.Status.Reason), ": ")}
 }
 
 // agreed gives the status of a finding of which every rule that fired is excepted.
@@ -257,11 +271,13 @@ func (g *grouper) add(o *outcome, item *subject.Item, in *condition.Input) {
 		p.ids = append(p.ids, id)
 		p.rated[f.Severity]++
 	}
-	for _, a := range o.asked {
-		k := askedKey{a.name, o.rule.name, a.why, a.applied}
+	for i := range o.asked {
+		a := &o.asked[i]
+		k := askedKey{a.name, o.rule.name, a.why, a.about, a.applied}
 		c := g.asked[k]
 		if c == nil {
-			c = &bulwark.Considered{Name: a.name, Rule: o.rule.name, Applied: a.applied, Why: a.why}
+			told := a.considered(o.rule)
+			c = &told
 			g.asked[k] = c
 			g.order = append(g.order, c)
 		}
@@ -323,6 +339,21 @@ func (p *group) summary() string {
 	return what
 }
 
+// Reopen opens the findings, in place, that exceptions of policies or comments in
+// scanned files closed when a report was judged, so that it can be judged again.
+// What vendors, ignore files and baselines said stays. It gives how many there
+// were.
+func Reopen(findings []bulwark.Finding) int {
+	n := 0
+	for i := range findings {
+		if s := &findings[i].Status; !s.Open() && (strings.HasPrefix(s.By, byException) || strings.HasPrefix(s.By, byComment)) {
+			*s = bulwark.Status{}
+			n++
+		}
+	}
+	return n
+}
+
 // uses gives a count for every exception, with why those that cannot apply here do
 // not.
 func (v *View) uses(at time.Time) []Use {
@@ -353,14 +384,21 @@ func Warnings(uses []Use) []string {
 		switch {
 		case u.Why == "what is judged is outside its scope" || u.Applied > 0:
 		case u.Why != "" && u.Matched > 0:
-			out = append(out, fmt.Sprintf("exception %q does not hold: %s; %s without it", u.Name, u.Why, number(u.Matched, "finding")))
+			out = append(out, fmt.Sprintf(warning+"%q does not hold: %s; %s without it", u.Name, u.Why, number(u.Matched, "finding")))
 		case u.Why != "":
-			out = append(out, fmt.Sprintf("exception %q does not hold: %s", u.Name, u.Why))
+			out = append(out, fmt.Sprintf(warning+"%q does not hold: %s", u.Name, u.Why))
 		case u.Matched == 0:
-			out = append(out, fmt.Sprintf("exception %q matches nothing: remove it or correct it", u.Name))
+			out = append(out, fmt.Sprintf(warning+"%q matches nothing: remove it or correct it", u.Name))
 		default:
-			out = append(out, fmt.Sprintf("exception %q is not needed: it matches %s, and no rule that it is from fires on them", u.Name, number(u.Matched, "finding")))
+			out = append(out, fmt.Sprintf(warning+"%q is not needed: it matches %s, and no rule that it is from fires on them", u.Name, number(u.Matched, "finding")))
 		}
 	}
 	return out
 }
+
+// warning begins each of Warnings.
+const warning = "exception "
+
+// Warned tells whether a sentence is one of [Warnings], which are no longer true of
+// a report that is judged again.
+func Warned(s string) bool { return strings.HasPrefix(s, warning+`"`) }

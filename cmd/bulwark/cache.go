@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
+	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/store"
 )
 
@@ -70,10 +71,14 @@ func (p *program) reports(l place) *store.Reports {
 	return store.OpenReports(filepath.Join(root, "reports"), store.ReportBounds{})
 }
 
-// keep keeps a report for those who ask about it later. That it cannot is told,
-// and is no reason to fail: the report is there.
-func (p *program) keep(ctx context.Context, l place, r *bulwark.Report) {
-	if _, err := p.reports(l).Put(ctx, r, nil); err != nil && ctx.Err() == nil {
+// keep keeps a report, and the policies that judged it, for those who ask about it
+// later. That it cannot is told, and is no reason to fail: the report is there.
+func (p *program) keep(ctx context.Context, l place, r *bulwark.Report, set *policy.Set) {
+	b, err := packed(set)
+	if err == nil {
+		_, err = p.reports(l).Put(ctx, r, b)
+	}
+	if err != nil && ctx.Err() == nil {
 		fmt.Fprintf(p.stderr, "bulwark: explain and preview will not know this report: %v\n", err)
 	}
 }

@@ -146,7 +146,7 @@ func (p *program) root() *cobra.Command {
 	)
 	root.SetHelpCommandGroupID("tool")
 	root.SetCompletionCommandGroupID("tool")
-	root.AddCommand(p.scanCommand(), p.layersCommand(), p.recommendCommand(), p.diffCommand(), p.explainCommand(), p.convertCommand(), p.reportCommand(), p.policyCommand(), p.exceptionCommand(), p.dbCommand(), p.bundleCommand(), p.keyCommand(), p.cacheCommand(), p.configCommand(), p.manCommand(), p.versionCommand())
+	root.AddCommand(p.scanCommand(), p.layersCommand(), p.recommendCommand(), p.diffCommand(), p.explainCommand(), p.convertCommand(), p.reportCommand(), p.gateCommand(), p.policyCommand(), p.exceptionCommand(), p.dbCommand(), p.bundleCommand(), p.keyCommand(), p.cacheCommand(), p.configCommand(), p.manCommand(), p.versionCommand())
 	strictCompletion(root)
 	return root
 }

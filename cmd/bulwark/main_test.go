@@ -83,6 +83,7 @@ func runStory() int {
 //	                     add its SHA-1 and what it is to LIST
 //	program FILE         make a Go program: a copy of the running one
 //	gitserver DIR …      serve repositories, see serveGit
+//	let NAME FILE PATH   keep what a path of JSON leads to in $NAME
 //	zip OUT DIR          pack what lies in DIR into a zip archive
 //	manual PAGE…         do what pages below docs tell, see runManual
 //
@@ -95,6 +96,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode":  exitcode,
 			"json":      checkJSON,
+			"let":       letJSON,
 			"findings":  findings,
 			"lines":     lines,
 			"image":     buildImage,

@@ -76,15 +76,9 @@ func gateOf(o *gateFlags) (policy.Judge, error) {
 	if !slices.Contains(bulwark.Stages(), j.Stage) {
 		return j, fmt.Errorf("--stage %q: it is build, registry, admit or run: %w", o.stage, bulwark.ErrUsage)
 	}
-	for _, l := range o.labels {
-		name, value, ok := strings.Cut(l, "=")
-		if !ok || name == "" {
-			return j, fmt.Errorf("--label %q: NAME=VALUE is wanted: %w", l, bulwark.ErrUsage)
-		}
-		if j.Labels == nil {
-			j.Labels = map[string]string{}
-		}
-		j.Labels[name] = value
+	var err error
+	if j.Labels, err = parseLabels(o.labels); err != nil {
+		return j, err
 	}
 	return j, nil
 }
@@ -119,6 +113,22 @@ func (p *program) judge(o *gateFlags) (policy.Judge, error) {
 	}
 	j.Set, err = policy.Load(sources)
 	return j, err
+}
+
+// parseLabels reads NAME=VALUE; without any it gives nil.
+func parseLabels(list []string) (map[string]string, error) {
+	var out map[string]string
+	for _, l := range list {
+		name, value, ok := strings.Cut(l, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--label %q: NAME=VALUE is wanted: %w", l, bulwark.ErrUsage)
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name] = value
+	}
+	return out, nil
 }
 
 // recorder appends inputs to a file, one JSON line each.

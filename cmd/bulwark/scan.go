@@ -36,11 +36,8 @@ type scanFlags struct {
 	outputs
 	malwareFlags
 	gateFlags
+	closers
 	severity           string
-	onlyNew            bool
-	baseline           string
-	vex                []string
-	ignoreFile         string
 	skipDirs, from     []string
 	offline, plainHTTP bool
 	platform, caFile   string
@@ -59,6 +56,24 @@ type scanFlags struct {
 	layers             []string
 }
 
+// closers say which findings do not count.
+type closers struct {
+	onlyNew    bool
+	baseline   string
+	vex        []string
+	ignoreFile string
+}
+
+func (o *closers) addBaseline(f *pflag.FlagSet) {
+	f.BoolVar(&o.onlyNew, "only-new", false, "only findings that --baseline does not have count")
+	f.StringVar(&o.baseline, "baseline", "", "JSON report of an earlier scan, for --only-new")
+}
+
+func (o *closers) add(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.vex, "vex", nil, "file of OpenVEX, CSAF or CycloneDX; may be repeated")
+	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
+}
+
 // ignoreFile is read without being named when it is there.
 const ignoreFile = ".bulwark/ignore.yaml"
 
@@ -66,11 +81,9 @@ func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
 	o.outputs.add(f)
 	o.gateFlags.add(f)
-	f.BoolVar(&o.onlyNew, "only-new", false, "only findings that --baseline does not have count")
-	f.StringVar(&o.baseline, "baseline", "", "JSON report of an earlier scan, for --only-new")
+	o.closers.addBaseline(f)
 	f.StringVar(&o.severity, "severity", "", "show only these severities, separated by commas")
-	f.StringSliceVar(&o.vex, "vex", nil, "file of OpenVEX, CSAF or CycloneDX; may be repeated")
-	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
+	o.closers.add(f)
 	o.addAccess(f)
 	f.BoolVar(&o.verify, verifySecrets, false, "send each secret found to the service it belongs to, and say whether it still works; reads every layer anew")
 	o.addTrust(f)
@@ -202,7 +215,7 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 		return fmt.Errorf("scan %q: %w", target, err)
 	}
 	if s.Live == nil { // of a scan that asked about secrets nothing is kept
-		p.keep(ctx, o.place, r)
+		p.keep(ctx, o.place, r, s.Judge.Set)
 	}
 	scan.Show(r, only)
 	if err := writers.write(ctx, r); err != nil {
@@ -269,24 +282,11 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	if s.Judge, err = p.judge(&o.gateFlags); err != nil {
 		return nil, nil, err
 	}
-	if o.onlyNew != (o.baseline != "") {
-		return nil, nil, fmt.Errorf("--only-new and --baseline belong together: %w", bulwark.ErrUsage)
+	if s.Baseline, err = baseline(o.onlyNew, o.baseline); err != nil {
+		return nil, nil, err
 	}
-	if o.baseline != "" {
-		if s.Baseline, err = readReport(o.baseline); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, name := range o.vex {
-		b, err := readFile(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		doc, err := attest.ParseVEX(name, b)
-		if err != nil {
-			return nil, nil, err
-		}
-		s.VEX = append(s.VEX, doc)
+	if s.VEX, err = statements(o.vex); err != nil {
+		return nil, nil, err
 	}
 	if s.Ignores, err = ignores(o.ignoreFile); err != nil {
 		return nil, nil, err
@@ -366,6 +366,34 @@ func severities(list string) ([]bulwark.Severity, error) {
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// statements reads what vendors say.
+func statements(names []string) ([]attest.Document, error) {
+	var out []attest.Document
+	for _, name := range names {
+		b, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		doc, err := attest.ParseVEX(name, b)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, doc)
+	}
+	return out, nil
+}
+
+// baseline reads the report whose findings do not count; nil when none is asked for.
+func baseline(onlyNew bool, name string) (*bulwark.Report, error) {
+	if onlyNew != (name != "") {
+		return nil, fmt.Errorf("--only-new and --baseline belong together: %w", bulwark.ErrUsage)
+	}
+	if name == "" {
+		return nil, nil
+	}
+	return readReport(name)
 }
 
 func ignores(name string) ([]ignore.Entry, error) {

@@ -80,11 +80,7 @@ func (p *Preview) Add(r *bulwark.Report) error {
 func refused(j policy.Judge, r *bulwark.Report) (refusals, error) {
 	again := *r
 	again.Findings = slices.Clone(r.Findings)
-	for i := range again.Findings {
-		if by := again.Findings[i].Status.By; strings.HasPrefix(by, "exception/") || strings.HasPrefix(by, "inline/") {
-			again.Findings[i].Status = bulwark.Status{}
-		}
-	}
+	policy.Reopen(again.Findings)
 	d, _, err := j.Judge(&again, r.Created)
 	if err != nil {
 		return nil, fmt.Errorf("judge %q: %w", r.Artifact.Name, err)
