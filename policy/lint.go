@@ -183,7 +183,8 @@ type linter struct {
 	stages  []bulwark.Stage
 	uses    []use
 	entries []past
-	last    map[string]time.Time // by artifact: the report that was asked last
+	last    map[string]time.Time                    // by artifact: the report that was asked last
+	each    func(exception int, item *subject.Item) // is told what matches; nil is nobody
 	out     Linted
 }
 

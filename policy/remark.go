@@ -29,6 +29,9 @@ func (w *linter) item(v *View, item *subject.Item, in *condition.Input, outs []o
 			continue
 		}
 		w.uses[i].matched++
+		if w.each != nil {
+			w.each(i, item)
+		}
 		if fired {
 			w.uses[i].fired++
 		}

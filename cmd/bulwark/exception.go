@@ -42,6 +42,8 @@ used; 1 a document cannot be read.`
 func (p *program) exceptionCommand() *cobra.Command {
 	return group("exception", "decide", "Find forgotten exceptions; carry them to and from VEX",
 		p.exceptionLint(),
+		p.exceptionImport(),
+		p.exceptionExport(),
 	)
 }
 

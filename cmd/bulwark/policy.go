@@ -21,6 +21,7 @@ func (p *program) policyCommand() *cobra.Command {
 		p.policyReplay(),
 		p.policyPreview(),
 		p.policySchema(),
+		p.policyShow(),
 		p.policyBundle(),
 	)
 }

@@ -157,3 +157,19 @@ func TestNothing(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestPlace writes places for people; the name of a file may be anybody's.
+func TestPlace(t *testing.T) {
+	for want, p := range map[string]document.Place{
+		"":                       {},
+		"é b.yaml":               {File: "é b.yaml"},
+		"p.yaml:3":               {File: "p.yaml", Line: 3},
+		"p.yaml:3:4":             {File: "p.yaml", Line: 3, Column: 4},
+		`"\x1b[2Jp.yaml\n":3:4`:  {File: "\x1b[2Jp.yaml\n", Line: 3, Column: 4},
+		`"\xff\u202ep.yaml":3:4`: {File: "\xff\u202ep.yaml", Line: 3, Column: 4},
+	} {
+		if got := p.String(); got != want {
+			t.Errorf("place %s, want %s", got, want)
+		}
+	}
+}

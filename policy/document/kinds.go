@@ -185,8 +185,7 @@ type Want struct {
 	Place    Place
 }
 
-// A ValueList is a named list for conditions: "eol-runtimes" is
-// lists.eol_runtimes there.
+// A ValueList is a named list for conditions, as lists.NAME.
 type ValueList struct {
 	Head
 	Values []Text

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3" // nodes with lines and columns; does not expand aliases in them
@@ -39,15 +40,20 @@ type Fault struct {
 // Error gives "file:line:column: detail".
 func (f Fault) Error() string { return f.Place.String() + ": " + f.Detail }
 
-// String gives "file:line:column", without what is not known.
+// String gives "file:line:column", without what is not known. A name of a file that
+// could do something to a terminal is quoted.
 func (p Place) String() string {
+	name := p.File
+	if strings.ContainsFunc(name, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
+		name = strconv.Quote(name)
+	}
 	switch {
 	case p.Line == 0:
-		return p.File
+		return name
 	case p.Column == 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
+		return fmt.Sprintf("%s:%d", name, p.Line)
 	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	return fmt.Sprintf("%s:%d:%d", name, p.Line, p.Column)
 }
 
 // Parse reads a file of documents that lines of "---" part. The name is used for

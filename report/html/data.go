@@ -72,6 +72,7 @@ type summary struct {
 	Loud                                                          []caveat
 	Reasons, Errors                                               []reason
 	Total, AllActions                                             int
+	Stacked                                                       bool // there are more reasons than fit beside the counts
 	MoreActions                                                   bool
 	Severities                                                    []severity
 	Bar                                                           []share
@@ -114,6 +115,7 @@ func (p *writer) summary() summary {
 			s.Refused = append(s.Refused, cut(r.Words(), maxText))
 		}
 	}
+	s.Stacked = len(s.Reasons)+len(s.Errors)+len(s.Refused) > 3
 	var all view.Tally
 	lines := v.Lines()
 	for _, l := range lines {

@@ -91,21 +91,7 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	stamp := clock(r.Created)
 	id := "urn:uuid:" + uuid("document", string(r.Artifact.Kind), string(r.Artifact.ID), r.Artifact.Name, stamp)
 	tool := cmp.Or(strings.TrimSpace(r.Tool.Name+" "+r.Tool.Version), "bulwark")
-	out.Raw("{")
-	for i, m := range []struct {
-		key   string
-		value any
-	}{
-		{"@context", contextURI}, {"@id", id}, {"author", tool}, {"role", "Vulnerability Scanner"},
-		{"timestamp", stamp}, {"version", 1}, {"tooling", tool + ", database: " + v.DatabaseWords()},
-	} {
-		if i > 0 {
-			out.Raw(",")
-		}
-		out.Raw("\n  \"" + m.key + "\": ")
-		out.Value("  ", m.value)
-	}
-	out.Raw(",\n  \"statements\": [")
+	head(out, id, tool, "Vulnerability Scanner", stamp, tool+", database: "+v.DatabaseWords())
 	for i, g := range groups(v) {
 		if i > 0 {
 			out.Raw(",")
@@ -115,6 +101,25 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	}
 	out.Raw("\n  ]\n}\n")
 	return out.Close()
+}
+
+// head begins a document, up to its statements.
+func head(out *text.JSONWriter, id, author, role, stamp, tooling string) {
+	out.Raw("{")
+	for i, m := range []struct {
+		key   string
+		value any
+	}{
+		{"@context", contextURI}, {"@id", id}, {"author", author}, {"role", role},
+		{"timestamp", stamp}, {"version", 1}, {"tooling", tooling},
+	} {
+		if i > 0 {
+			out.Raw(",")
+		}
+		out.Raw("\n  \"" + m.key + "\": ")
+		out.Value("  ", m.value)
+	}
+	out.Raw(",\n  \"statements\": [")
 }
 
 // clock gives the time of the report, or the epoch when it has none that RFC
@@ -270,15 +275,27 @@ func justification(reason string) (word, rest string) {
 
 // products gives an image with the packages in it, or else the packages.
 func (g *group) products(v *view.View) []product {
-	var parts []component
+	var subjects []string
 	seen := map[string]bool{}
 	for _, f := range g.findings {
 		if !seen[f.Subject] {
 			seen[f.Subject] = true
-			parts = append(parts, part(f.Subject))
+			subjects = append(subjects, f.Subject)
 		}
 	}
 	if a := &v.Artifact; a.Kind == bulwark.KindImage && a.ID.Valid() {
+		return products(a, subjects)
+	}
+	return products(nil, subjects)
+}
+
+// products names packages, where a is given those in an image.
+func products(a *bulwark.Artifact, subjects []string) []product {
+	parts := make([]component, len(subjects))
+	for i, s := range subjects {
+		parts[i] = part(s)
+	}
+	if a != nil {
 		return []product{{component: image(a), Subcomponents: parts}}
 	}
 	list := make([]product, len(parts))

@@ -226,7 +226,7 @@ func (p *page) pair2(name, value string) {
 	p.line(text.Pad(name, 12), p.cut(p.safe(value), p.room()-12))
 }
 
-// account writes what every rule says of one subject, those that matched first.
+// account writes what every rule says of one subject, those that fired first.
 func (p *page) account(a *Account) {
 	p.section("what policies say", "as "+p.safe(a.Kind))
 	if len(a.Unknown) > 0 {
@@ -236,10 +236,10 @@ func (p *page) account(a *Account) {
 		p.line("No rule in scope is about it.")
 	}
 	list := slices.Clone(a.Rulings)
-	rank := func(r *Ruling) int {
+	rank := func(r *Ruling) int { // the strictest first
 		switch {
 		case r.Reason != nil:
-			return 0
+			return -1 - int(r.Reason.Effect)
 		case r.Answer != "":
 			return 1
 		}

@@ -72,8 +72,10 @@ func (f Format) Verdicts(w io.Writer, list []Judged) error {
 		}
 		p.line(p.cell(st, word, wide), "  ", p.ink(bold, name))
 		gap := strings.Repeat(" ", wide+2)
-		for _, l := range p.join(nonEmpty(facts), p.room()-wide-2) {
-			p.line(gap, p.ink(dim, l))
+		if facts = nonEmpty(facts); len(facts) > 0 {
+			for _, l := range p.join(facts, p.room()-wide-2) {
+				p.line(gap, p.ink(dim, l))
+			}
 		}
 		for k, l := range text.Wrap(p.safe(words), p.room()-wide-2) {
 			if k == 2 {
