@@ -61,7 +61,7 @@ func (l Lint) Claims(ctx context.Context, s *Set, reports iter.Seq[*bulwark.Repo
 				c.found(i, r, f)
 			}
 		}
-		if err := w.walk(ctx, reopen(r), nil); err != nil {
+		if err := w.walk(ctx, reopened(r), nil); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -169,16 +168,12 @@ func (s *Set) asked() (out []bulwark.Stage) {
 // their digests change with every build.
 func artifactKey(r *bulwark.Report) string { return string(r.Artifact.Kind) + "\x00" + r.Artifact.Name }
 
-// reopen gives a copy of a report in which whatever exceptions and comments closed
-// is open again. What others state, ignore files and baselines stay.
-func reopen(r *bulwark.Report) *bulwark.Report {
+// reopened gives a copy of a report in which whatever exceptions and comments
+// closed is open again.
+func reopened(r *bulwark.Report) *bulwark.Report {
 	out := *r
 	out.Findings = slices.Clone(r.Findings)
-	for i := range out.Findings {
-		if by := out.Findings[i].Status.By; strings.HasPrefix(by, "exception/") || strings.HasPrefix(by, "inline/") {
-			out.Findings[i].Status = bulwark.Status{}
-		}
-	}
+	Reopen(out.Findings)
 	return &out
 }
 
@@ -228,7 +223,7 @@ func (w *linter) pending() bool {
 
 // newest asks the newest report of an artifact about everything.
 func (w *linter) newest(ctx context.Context, r *bulwark.Report) error {
-	r = reopen(r)
+	r = reopened(r)
 	comments := (&View{}).inline(r, w.Now)
 	if err := w.walk(ctx, r, comments); err != nil {
 		return err
@@ -248,7 +243,7 @@ func (w *linter) older(ctx context.Context, r *bulwark.Report) error {
 		return nil
 	}
 	w.last[key] = r.Created
-	r = reopen(r)
+	r = reopened(r)
 	probe := linter{Lint: w.Lint, set: w.set, stages: w.stages, uses: make([]use, len(w.uses))}
 	if err := probe.walk(ctx, r, nil); err != nil {
 		return err

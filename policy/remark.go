@@ -231,7 +231,7 @@ func (w *linter) comments(r *bulwark.Report, x *inlines) {
 		}
 		about := 0
 		for k := range r.Findings {
-			if f := &r.Findings[k]; f.Status.State != bulwark.StateSuppressed && len(f.Evidence) > 0 && s.about(f) {
+			if f := &r.Findings[k]; f.Status.State != bulwark.StateSuppressed && len(f.Evidence) > 0 && s.about(f, r.Advisories[f.Rule].Aliases) {
 				about++
 			}
 		}
