@@ -70,8 +70,8 @@ type Evidence struct {
 // The states of a finding. The zero State is open.
 const (
 	StateOpen        = ""
-	StateNotAffected = "not_affected" // by an OpenVEX statement or a matching rule
-	StateFixed       = "fixed"        // by an OpenVEX statement
+	StateNotAffected = "not_affected" // by a VEX statement or a matching rule
+	StateFixed       = "fixed"        // by a VEX statement
 	StateAccepted    = "accepted"     // somebody took the risk until a date
 	StateSuppressed  = "suppressed"   // noise by a rule of ours that Reason names
 	StateKnown       = "known"        // in the baseline already

@@ -25,6 +25,20 @@ type Inventory struct {
 	Gaps     []Gap     `json:"gaps,omitempty"`
 
 	Functions []Function `json:"functions,omitempty"` // serverless functions that it is or declares
+
+	Suppressions []Suppression `json:"suppressions,omitempty"` // what comments in files ask to overlook
+}
+
+// A Suppression is a comment in a scanned file that asks to overlook findings of a
+// rule on its own line or the next: bulwark:ignore RULE until=2027-01-31 reason="…".
+// Whoever wrote the file wrote it; whether it counts is for policy to say.
+type Suppression struct {
+	Rule   string `json:"rule"`             // rule, alias of it, or glob
+	Until  string `json:"until,omitempty"`  // last day on which it holds, in UTC; "" is none given
+	Reason string `json:"reason,omitempty"` // in words
+	Owner  string `json:"owner,omitempty"`  //
+	Fault  string `json:"fault,omitempty"`  // why it cannot be read, and then it does nothing
+	Location
 }
 
 // A Function is what one place says of a serverless function. Every member may be

@@ -43,6 +43,9 @@ type Scan struct {
 	DurationMS  int64 `json:"durationMs"` // wall time, milliseconds
 	Interrupted bool  `json:"interrupted,omitempty"`
 	Verified    bool  `json:"verified,omitempty"` // every layer's content was seen to have the diff ID that the image claims
+	Hidden      int   `json:"hidden,omitempty"`   // findings that were left out of the report on request
+
+	Looked []string `json:"looked,omitempty"` // classes that were looked for, and rules that not every artifact lets be judged; nil is unknown
 }
 
 // The states of a control. The zero state decides nothing.
@@ -50,6 +53,14 @@ const (
 	ControlPass      = "pass"
 	ControlFail      = "fail"
 	ControlUndecided = "undecided" // the artifact does not tell: somebody must look
+)
+
+// What an undecided control lacks, the nearest to an answer first.
+const (
+	LacksTrust  = "trust"  // the answer is not trustworthy: no database, an old one, gaps
+	LacksCheck  = "check"  // what decides it was not looked for
+	LacksKind   = "kind"   // another kind of artifact would tell
+	LacksPerson = "person" // no artifact tells
 )
 
 // A Control is one recommendation of a benchmark, and whether an artifact follows
@@ -63,6 +74,9 @@ type Control struct {
 	State     string   `json:"state"`              // see the Control constants
 	Detail    string   `json:"detail"`             // what decided it, or what somebody must look at
 	Findings  []string `json:"findings,omitempty"` // ids of the findings that speak against it, sorted
+	Count     int      `json:"count,omitempty"`    // how many, where Findings is cut
+	Accepted  []string `json:"accepted,omitempty"` // ids of those that would, had nobody answered for them, sorted
+	Lacks     string   `json:"lacks,omitempty"`    // of an undecided one, see the Lacks constants; "" is not said
 }
 
 // An Action is one thing to do, and what it removes.

@@ -10,6 +10,7 @@
 package advisory
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -109,13 +110,14 @@ func (db *DB) attach(name string, b []byte) error {
 
 // Starter builds a database in memory from OSV records, one in a file, at any
 // depth of fsys. It says of itself that it is a starter set, and counts a flaw once
-// that is there for several ecosystems. A record that
-// cannot be read is an error.
+// that is there for several ecosystems. Records say themselves which flaws are known
+// to be exploited. A record that cannot be read is an error.
 func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 	builders := map[string]*index.Builder{}
 	var newest time.Time
 	flaws := map[string]bool{} // a record is there once for each ecosystem
-	for a, err := range (osv.Feed{Compare: vers.Compare}).Parse(ctx, fsys) {
+	var exploited index.ScoresBuilder
+	for a, err := range (osv.Feed{Compare: vers.Compare, Own: true}).Parse(ctx, fsys) {
 		if err != nil {
 			return nil, fmt.Errorf("starter set: %w", err)
 		}
@@ -124,6 +126,12 @@ func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 		}
 		flaws[a.ID] = true
 		a.Feed = "starter"
+		if a.Exploited {
+			x, y := kevNumbers(&a)
+			if err := exploited.Add(a.ID, x, y); err != nil {
+				return nil, fmt.Errorf("starter set, %q: %w", a.ID, err)
+			}
+		}
 		if a.Modified.After(newest) {
 			newest = a.Modified
 		}
@@ -158,6 +166,14 @@ func Starter(ctx context.Context, fsys fs.FS) (*DB, error) {
 		if err := db.attach("osv/"+base, b); err != nil {
 			return nil, fmt.Errorf("starter set: %w", err)
 		}
+	}
+	var kev bytes.Buffer
+	if _, err := exploited.WriteTo(&kev); err != nil {
+		return nil, fmt.Errorf("starter set: %w", err)
+	}
+	all.Write(kev.Bytes())
+	if err := db.attach("kev", kev.Bytes()); err != nil {
+		return nil, fmt.Errorf("starter set: %w", err)
 	}
 	db.id = all.digest()
 	db.manifest.Feeds = []bundle.Feed{{Feed: bulwark.Feed{Name: "starter", Records: len(flaws), Modified: newest, Fetched: newest, Source: "embedded"}}}

@@ -240,6 +240,8 @@ func TestStarter(t *testing.T) {
 		fsys[strings.TrimPrefix(f.Name, "osv/")] = &fstest.MapFile{Data: f.Data}
 		fsys["again/"+f.Name] = &fstest.MapFile{Data: f.Data} // of a second ecosystem: the same flaw
 	}
+	shell := fsys["Maven/CVE-2021-44228.json"]
+	shell.Data = bytes.Replace(shell.Data, []byte(`"id"`), []byte(`"database_specific":{"exploited":true},"id"`), 1)
 	db, err := advisory.Starter(t.Context(), fsys)
 	if err != nil {
 		t.Fatal(err)
@@ -264,6 +266,9 @@ func TestStarter(t *testing.T) {
 	slices.Sort(rules)
 	if d := gocmp.Diff([]string{"CVE-2014-0160", "CVE-2021-44228"}, rules); d != "" {
 		t.Error(d)
+	}
+	if !r.Advisories["CVE-2021-44228"].Exploited || r.Advisories["CVE-2014-0160"].Exploited {
+		t.Errorf("exploited: %+v", r.Advisories)
 	}
 	if d := gocmp.Diff([]string{"Debian:12"}, r.Uncovered); d != "" {
 		t.Error(d)

@@ -309,7 +309,7 @@ func TestPullRefuses(t *testing.T) {
 		text   string
 	}{
 		"other-key":   {nil, func(o *advisory.PullOptions) { o.Keys = []string{other.Key} }, bulwark.ErrDigest, "wanted ed25519:"},
-		"no-key":      {nil, func(o *advisory.PullOptions) { o.Keys = []string{"x"} }, bulwark.ErrUsage, "keygen"},
+		"no-key":      {nil, func(o *advisory.PullOptions) { o.Keys = []string{"x"} }, bulwark.ErrUsage, "key show"},
 		"too-old":     {nil, func(o *advisory.PullOptions) { o.MaxAge, o.Now = time.Hour, now.Add(48*time.Hour) }, bundle.ErrOld, "are allowed"},
 		"index-empty": {body("bulwark-db", nil, 200), nil, bulwark.ErrUnsupported, "index"},
 		"index-cut":   {body("bulwark-db", index[:len(index)/2], 200), nil, bulwark.ErrUnsupported, "index"},

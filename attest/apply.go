@@ -23,6 +23,30 @@ func (u *Unused) Gap() bulwark.Gap {
 	return bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("statement %d of %q about %q: %s", u.Index+1, u.Document, clip(u.Statement.Vulnerability), u.Why)}
 }
 
+// toldOf is how many unused statements of one document are told one by one. One
+// that is written for an artifact has few; a vendor's is about all its products.
+const toldOf = 10
+
+// Gaps tells of unused statements, in their order: the first ten of each document,
+// and how many more it has.
+func Gaps(unused []Unused) []bulwark.Gap {
+	var out []bulwark.Gap
+	for len(unused) > 0 {
+		n := 1
+		for n < len(unused) && unused[n].Document == unused[0].Document {
+			n++
+		}
+		for i := range min(n, toldOf) {
+			out = append(out, unused[i].Gap())
+		}
+		if n > toldOf {
+			out = append(out, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d more statements of %q have no effect", n-toldOf, unused[0].Document)})
+		}
+		unused = unused[n:]
+	}
+	return out
+}
+
 // Apply sets the Status of vulnerability findings that docs state to be not
 // affected or fixed, in place, and gives how many it set. Findings that are not
 // open stay as they are. inv and a, which may be nil, say which products the
@@ -75,6 +99,9 @@ type product struct {
 	component
 	subs     []component
 	artifact bool       // it is the artifact
+	platform bool       // it is the distribution that the artifact stands on
+	whole    bool       // one of subs is the artifact
+	outside  bool       // what it must be in is not what is looked at
 	packages []*subject // it is these packages of the inventory; looked up for subcomponents only
 }
 
@@ -115,7 +142,7 @@ func newMatcher(inv *bulwark.Inventory, a *bulwark.Artifact, docs []Document) *m
 			}
 		}
 	}
-	id := newIdentity(a)
+	id, os := newIdentity(a), newPlatform(inv)
 	for d := range docs {
 		for i := range docs[d].Statements {
 			s := &docs[d].Statements[i]
@@ -125,9 +152,15 @@ func newMatcher(inv *bulwark.Inventory, a *bulwark.Artifact, docs []Document) *m
 			}
 			for _, p := range s.Products {
 				out := product{component: newComponent(p.Component)}
-				out.artifact = id.is(&out.component)
+				out.artifact, out.platform = id.is(&out.component), os.is(p.Component)
 				for _, sub := range p.Subcomponents {
-					out.subs = append(out.subs, newComponent(sub))
+					c := newComponent(sub)
+					out.whole = out.whole || id.is(&c)
+					out.subs = append(out.subs, c)
+				}
+				for _, outer := range p.Within {
+					c := newComponent(outer)
+					out.outside = out.outside || !os.is(outer) && !id.is(&c)
 				}
 				if len(out.subs) > 0 && !out.artifact {
 					for _, want := range out.purls {
@@ -240,20 +273,26 @@ func (m *matcher) about(c *claim, f *bulwark.Finding) bool {
 	s := m.subject(f.Subject)
 	for i := range c.products {
 		p := &c.products[i]
+		if p.outside {
+			continue
+		}
 		if len(p.subs) == 0 {
 			if p.artifact || s.is(&p.component) {
 				return true
 			}
 			continue
 		}
-		if !p.artifact && len(p.packages) == 0 {
+		if !p.artifact && !p.platform && len(p.packages) == 0 {
 			continue
+		}
+		if p.whole && (p.artifact || p.platform) {
+			return true
 		}
 		for j := range p.subs {
 			if !s.is(&p.subs[j]) {
 				continue
 			}
-			if p.artifact {
+			if p.artifact || p.platform && s.installed() {
 				return true
 			}
 			for _, pkg := range p.packages {
@@ -283,6 +322,9 @@ func status(won []*claim) bulwark.Status {
 				r = words
 				break
 			}
+		}
+		if r == "" && c.stmt.Status == VEXNotAffected {
+			r = "no reason is given" // CSAF and CycloneDX allow that
 		}
 		if len(won) > 1 {
 			r = strings.TrimSuffix(c.stmt.Vulnerability+" "+r, " ")

@@ -185,6 +185,9 @@ func (s *subject) is(c *component) bool {
 // versions, and the qualifiers that it has must be there.
 func (s *subject) isPURL(want packageurl.PackageURL) bool {
 	name, version := s.purl.Name, s.purl.Version
+	if want.Type != s.purl.Type || !strings.EqualFold(want.Name, name) && (s.pkg == nil || !strings.EqualFold(want.Name, s.pkg.Source)) {
+		return false // the most of a vendor's thousands, without any work
+	}
 	quals := want.Qualifiers.Map()
 	if a := quals["arch"]; (a == "source" || a == "src") && s.pkg != nil {
 		// The package that was built from this source.
@@ -196,7 +199,7 @@ func (s *subject) isPURL(want packageurl.PackageURL) bool {
 			version = s.pkg.SourceVersion
 		}
 	}
-	if want.Type != s.purl.Type || !strings.EqualFold(want.Namespace, s.purl.Namespace) || !strings.EqualFold(want.Name, name) {
+	if !strings.EqualFold(want.Namespace, s.purl.Namespace) || !strings.EqualFold(want.Name, name) {
 		return false
 	}
 	if want.Subpath != "" && want.Subpath != s.purl.Subpath {
@@ -241,4 +244,14 @@ func (s *subject) within(product *subject, f *bulwark.Finding) bool {
 		some = true
 	}
 	return some
+}
+
+// installed tells whether the package belongs to the distribution: its package
+// manager put it there.
+func (s *subject) installed() bool {
+	switch s.purl.Type {
+	case packageurl.TypeDebian, packageurl.TypeRPM, packageurl.TypeApk, packageurl.TypeAlpm:
+		return true
+	}
+	return s.pkg != nil && s.pkg.Owner != ""
 }

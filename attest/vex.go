@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package attest applies what others state about an artifact: OpenVEX documents
-// that say which vulnerabilities do not affect a product. It knows statements
-// and what they are about; it does not fetch documents, does not check who
-// signed them, and does not find vulnerabilities.
+// Package attest applies what others state about an artifact: documents in
+// OpenVEX, CSAF and CycloneDX that say which vulnerabilities do not affect a
+// product. It knows statements and what they are about; it does not fetch
+// documents, does not check who signed them, and does not find vulnerabilities.
 package attest
 
 import (
@@ -24,12 +24,14 @@ const (
 	maxVEXBytes   = 32 << 20
 	maxStatements = 100_000
 	maxComponents = 500_000 // products and subcomponents of all statements
+	maxNested     = 100     // branches or components in one another; real trees have five
+	maxNames      = 100     // of one vulnerability
 )
 
 // A VEXStatus is what a statement says of a product. The zero VEXStatus says nothing.
 type VEXStatus string
 
-// The statuses of OpenVEX.
+// The statuses, in OpenVEX's words.
 const (
 	VEXNotAffected        VEXStatus = "not_affected"
 	VEXAffected           VEXStatus = "affected"
@@ -40,11 +42,10 @@ const (
 // closes tells whether the status takes a finding off the list.
 func (s VEXStatus) closes() bool { return s == VEXNotAffected || s == VEXFixed }
 
-// A Document is one OpenVEX document
-// (https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md, version 0.2.0).
+// A Document is one document of statements, whatever its form.
 type Document struct {
 	Name       string    // file or URL, as the caller named it
-	ID         string    // "@id"; "" when it has none
+	ID         string    // as it calls itself: an IRI, "RHSA-2026:1234"; "" when it does not
 	Author     string    //
 	Timestamp  time.Time // when it was last changed; zero when it does not say
 	Statements []Statement
@@ -70,6 +71,7 @@ type Statement struct {
 type Product struct {
 	Component
 	Subcomponents []Component
+	Within        []Component // what it must itself be in for the statement to hold, innermost first
 }
 
 // A Component names one piece of software. Each of its names is enough.
@@ -77,6 +79,7 @@ type Component struct {
 	ID     string   // IRI, often a purl
 	PURLs  []string // package URLs, that of ID first
 	Hashes []string // hexadecimal digits, lower case
+	CPEs   []string // in either binding; they name distributions and nothing else
 }
 
 // The justifications that the specification knows.
@@ -88,25 +91,67 @@ var justifications = []string{
 	"inline_mitigations_already_exist",
 }
 
-// ParseVEX reads an OpenVEX document in JSON. Documents of the specification's
-// first drafts are read, too. name is used in messages and kept. It is
-// [bulwark.ErrUnsupported] for other JSON (CSAF, CycloneDX), and
-// [bulwark.ErrTooLarge] beyond the limits. A document with a single invalid
-// statement is refused as a whole: half of a document may say the opposite of
-// it.
+// ParseVEX reads a document in JSON: OpenVEX
+// (https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md, version 0.2.0 and
+// the first drafts), CSAF 2.0 of the categories csaf_vex and
+// csaf_security_advisory
+// (https://docs.oasis-open.org/csaf/csaf/v2.0/os/csaf-v2.0-os.html), or a
+// CycloneDX bill of materials whose vulnerabilities have an analysis
+// (https://cyclonedx.org/docs/1.6/json/). name is used in messages and kept. It
+// is [bulwark.ErrUnsupported] for everything else, and [bulwark.ErrTooLarge]
+// beyond the limits. A document with a single invalid statement is refused as a
+// whole: half of a document may say the opposite of it.
 func ParseVEX(name string, data []byte) (Document, error) {
-	fail := func(format string, args ...any) (Document, error) {
-		return Document{}, fmt.Errorf("openvex %q: "+format, append([]any{name}, args...)...)
+	doc, err := parseVEX(data)
+	if err != nil {
+		return Document{}, fmt.Errorf("vex %q: %w", name, err)
 	}
+	doc.Name = name
+	return doc, nil
+}
+
+// formsRead is the end of a message about a document of another form.
+const formsRead = "JSON of OpenVEX, CSAF 2.0 (csaf_vex, csaf_security_advisory) and CycloneDX is read"
+
+func parseVEX(data []byte) (Document, error) {
 	if len(data) > maxVEXBytes {
-		return fail("%d bytes, limit %d: %w", len(data), maxVEXBytes, bulwark.ErrTooLarge)
+		return Document{}, fmt.Errorf("%d bytes, limit %d: %w", len(data), maxVEXBytes, bulwark.ErrTooLarge)
+	}
+	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	if len(data) == 0 || data[0] != '{' {
+		return Document{}, fmt.Errorf("not a JSON object: %s: %w", formsRead, bulwark.ErrUnsupported)
+	}
+	// What tells the forms apart has any type in the JSON of others.
+	var head struct {
+		Context  any             `json:"@context"`
+		Format   any             `json:"bomFormat"`
+		Document json.RawMessage `json:"document"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return Document{}, err
+	}
+	var csaf struct {
+		Version string `json:"csaf_version"`
+	}
+	if context, _ := head.Context.(string); strings.HasPrefix(context, "https://openvex.dev/ns") {
+		return parseOpenVEX(data)
+	}
+	if head.Format == "CycloneDX" {
+		return parseCycloneDX(data)
+	}
+	if json.Unmarshal(head.Document, &csaf) == nil && csaf.Version != "" {
+		return parseCSAF(data)
+	}
+	return Document{}, fmt.Errorf("JSON of an unknown form: %s: %w", formsRead, bulwark.ErrUnsupported)
+}
+
+func parseOpenVEX(data []byte) (Document, error) {
+	fail := func(format string, args ...any) (Document, error) {
+		return Document{}, fmt.Errorf("openvex: "+format, args...)
 	}
 	var raw rawDocument
-	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), &raw); err != nil {
+	if err := json.Unmarshal(data, &raw); err != nil {
 		return fail("%w", err)
-	}
-	if !strings.HasPrefix(raw.Context, "https://openvex.dev/ns") {
-		return fail("@context %q is not that of OpenVEX: %w", clip(raw.Context), bulwark.ErrUnsupported)
 	}
 	if len(raw.Statements) == 0 {
 		return fail("no statements")
@@ -114,7 +159,7 @@ func ParseVEX(name string, data []byte) (Document, error) {
 	if len(raw.Statements) > maxStatements {
 		return fail("%d statements, limit %d: %w", len(raw.Statements), maxStatements, bulwark.ErrTooLarge)
 	}
-	doc := Document{Name: name, ID: raw.ID, Author: raw.Author}
+	doc := Document{ID: raw.ID, Author: raw.Author}
 	var err error
 	if doc.Timestamp, err = latest(raw.Timestamp, raw.LastUpdated); err != nil {
 		return fail("%w", err)
@@ -204,7 +249,7 @@ func latest(stamps ...string) (time.Time, error) {
 
 func clip(s string) string { return s[:min(len(s), 80)] }
 
-// The JSON of the specification. Objects that were plain strings in its first
+// The JSON of OpenVEX. Objects that were plain strings in its first
 // drafts are read in both forms.
 type rawDocument struct {
 	Context     string         `json:"@context"`
@@ -269,12 +314,17 @@ func (c *rawComponent) component() Component {
 		}
 	}
 	for _, h := range c.Hashes {
-		// Some writers put the algorithm in front, as OCI does.
-		h = strings.ToLower(strings.TrimSpace(h))
-		out.Hashes = append(out.Hashes, h[strings.LastIndexByte(h, ':')+1:])
+		out.Hashes = append(out.Hashes, digits(h))
 	}
 	slices.Sort(out.Hashes)
 	return out
+}
+
+// digits gives the digits of a hash. Some writers put the algorithm in front, as
+// OCI does.
+func digits(h string) string {
+	h = strings.ToLower(strings.TrimSpace(h))
+	return h[strings.LastIndexByte(h, ':')+1:]
 }
 
 type rawProduct struct {

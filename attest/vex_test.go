@@ -121,6 +121,30 @@ func TestApplyLeavesAlone(t *testing.T) {
 	}
 }
 
+// TestGaps: a document about everything that a vendor makes does not fill the
+// report.
+func TestGaps(t *testing.T) {
+	var unused []attest.Unused
+	for _, doc := range []struct {
+		name string
+		n    int
+	}{{"a", 10}, {"b", 13}, {"c", 1}} {
+		for i := range doc.n {
+			unused = append(unused, attest.Unused{Document: doc.name, Index: i, Why: "x"})
+		}
+	}
+	gaps := attest.Gaps(unused)
+	if len(gaps) != 22 || gaps[9] != unused[9].Gap() || gaps[10] != unused[10].Gap() || gaps[21] != unused[23].Gap() {
+		t.Errorf("%d gaps: %v", len(gaps), gaps)
+	}
+	if got, want := gaps[20].Detail, `3 more statements of "b" have no effect`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := attest.Gaps(nil); got != nil {
+		t.Errorf("%v, want none", got)
+	}
+}
+
 func TestParseVEX(t *testing.T) {
 	data, err := os.ReadFile("testdata/full.json")
 	if err != nil {
@@ -179,9 +203,12 @@ func TestParseVEXRefuses(t *testing.T) {
 		want string
 		is   error
 	}{
-		"other-json":    {`{"bomFormat": "CycloneDX"}`, `openvex "v": @context "" is not that of OpenVEX: not supported`, bulwark.ErrUnsupported},
-		"list":          {`[]`, "cannot unmarshal array", nil},
-		"empty":         {doc(""), `openvex "v": no statements`, nil},
+		"other-json":    {`{"spdxVersion": "SPDX-2.3"}`, `vex "v": JSON of an unknown form: JSON of OpenVEX, CSAF 2.0 (csaf_vex, csaf_security_advisory) and CycloneDX is read: not supported`, bulwark.ErrUnsupported},
+		"other-types":   {`{"@context": [], "bomFormat": 1, "document": "x"}`, "unknown form", bulwark.ErrUnsupported},
+		"list":          {`[]`, `vex "v": not a JSON object: JSON of OpenVEX, CSAF 2.0`, bulwark.ErrUnsupported},
+		"xml":           {`<bom/>`, "not a JSON object", bulwark.ErrUnsupported},
+		"nothing":       {``, "not a JSON object", bulwark.ErrUnsupported},
+		"empty":         {doc(""), `vex "v": openvex: no statements`, nil},
 		"no-vuln":       {doc(`{"status": "fixed"}`), `statements[0]: no vulnerability`, nil},
 		"no-reason":     {doc(`{"vulnerability": {"name": "X"}, "status": "not_affected"}`), "X is not_affected without a justification", nil},
 		"odd-reason":    {doc(`{"vulnerability": {"name": "X"}, "status": "not_affected", "justification": "trust me"}`), `justification "trust me" is not one of`, nil},
@@ -191,7 +218,7 @@ func TestParseVEXRefuses(t *testing.T) {
 		"too-many":      {doc(strings.Repeat(`{},`, 100_001) + `{}`), "limit 100000", bulwark.ErrTooLarge},
 		"many-products": {doc(`{"vulnerability": "X", "status": "fixed", "products": [` + strings.Repeat(`"",`, 500_000) + `""]}`), "more than 500000 products", bulwark.ErrTooLarge},
 		"too-large":     {strings.Repeat(" ", 32<<20+1), "limit 33554432", bulwark.ErrTooLarge},
-		"deep":          {strings.Repeat("[", 1<<20), "exceeded max depth", nil},
+		"deep":          {`{"document":` + strings.Repeat("[", 1<<20), "exceeded max depth", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := attest.ParseVEX("v", []byte(tt.data))
@@ -227,7 +254,7 @@ func FuzzParseVEX(f *testing.F) {
 			}
 		}
 	}
-	inv := &bulwark.Inventory{Packages: []bulwark.Package{
+	inv := &bulwark.Inventory{OS: &bulwark.OS{ID: "rhel", Version: "9.4"}, Packages: []bulwark.Package{
 		{PURL: "pkg:npm/x@1.0.0", Name: "x", Version: "1.0.0", Where: []bulwark.Location{{Path: "a.jar"}}},
 		{PURL: "pkg:deb/debian/libssl3@3.0.11-1?arch=amd64", Name: "libssl3", Version: "3.0.11-1", Source: "openssl"},
 		{PURL: "broken", Name: "y"},

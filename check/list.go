@@ -287,7 +287,7 @@ func (s *Set) Rules(found []bulwark.Finding) (map[string]bulwark.Rule, error) {
 // Every gives all rules of all checks.
 func Every() ([]bulwark.Rule, error) {
 	s := Load(All())
-	out := lifecycle.Rules()
+	out := append(lifecycle.Rules(), function.Rules()...)
 	known := map[string]bool{}
 	for _, c := range s.Checks {
 		for _, r := range c.Rules() { // those of images serve build files, too

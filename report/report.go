@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-sec/bulwark/report/github"
 	"github.com/bulwark-sec/bulwark/report/gitlab"
 	"github.com/bulwark-sec/bulwark/report/html"
+	"github.com/bulwark-sec/bulwark/report/internal/view"
 	"github.com/bulwark-sec/bulwark/report/intoto"
 	"github.com/bulwark-sec/bulwark/report/jsonl"
 	"github.com/bulwark-sec/bulwark/report/jsonreport"
@@ -36,6 +37,27 @@ type Format interface {
 	// any strings in it: what they could do to a terminal, browser or parser is
 	// made harmless. After an error, what was written is not complete.
 	Write(w io.Writer, r *bulwark.Report) error
+}
+
+// An Assessment says how artifacts stand to the controls of a framework.
+type Assessment = view.Assessment
+
+// An Assessor is a Format that writes assessments, too, under the same promises.
+type Assessor interface {
+	Format
+	// Assess writes the whole of a in this form. It does not change a.
+	Assess(w io.Writer, a *Assessment) error
+}
+
+// Assessors lists the formats that write assessments.
+func Assessors() []Assessor {
+	var out []Assessor
+	for _, f := range Formats() {
+		if a, ok := f.(Assessor); ok {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // Formats lists every format, with the options of its zero value.

@@ -25,6 +25,8 @@ type counts struct {
 	Findings int `json:"findings"`
 	Marks    int `json:"marks,omitempty"` // bytes
 	Files    int `json:"files,omitempty"` // bytes
+
+	Suppressions int `json:"suppressions,omitempty"`
 }
 
 // Bounds on what is believed of a kept file, which another process wrote.
@@ -87,7 +89,7 @@ func writeList[T any](enc *json.Encoder, list []T) error {
 
 // A result is what was read of a whole stack of layers.
 type result struct {
-	Inventory bulwark.Inventory `json:"inventory"` // without packages and programs, which follow
+	Inventory bulwark.Inventory `json:"inventory"` // without packages, programs and suppressions, which follow
 	Layers    []bulwark.Layer   `json:"layers"`
 	Findings  []bulwark.Finding `json:"-"`
 }
@@ -111,7 +113,10 @@ func getResult(c *diskcache.Cache, key string) (*result, error) {
 		if r.Inventory.Programs, err = readList[bulwark.Program](br, n.Programs); err != nil {
 			return nil, err
 		}
-		r.Findings, err = readList[bulwark.Finding](br, n.Findings)
+		if r.Findings, err = readList[bulwark.Finding](br, n.Findings); err != nil {
+			return nil, err
+		}
+		r.Inventory.Suppressions, err = readList[bulwark.Suppression](br, n.Suppressions)
 		return &r, err
 	})
 	if err != nil {
@@ -126,13 +131,14 @@ func putResult(c *diskcache.Cache, key string, r *result) error {
 		return writeKept(w, func(w io.Writer) error {
 			enc := json.NewEncoder(w)
 			head := *r
-			head.Inventory.Packages, head.Inventory.Programs = nil, nil
+			head.Inventory.Packages, head.Inventory.Programs, head.Inventory.Suppressions = nil, nil, nil
 			return errors.Join(
 				enc.Encode(head),
-				enc.Encode(counts{Packages: len(r.Inventory.Packages), Programs: len(r.Inventory.Programs), Findings: len(r.Findings)}),
+				enc.Encode(counts{Packages: len(r.Inventory.Packages), Programs: len(r.Inventory.Programs), Findings: len(r.Findings), Suppressions: len(r.Inventory.Suppressions)}),
 				writeList(enc, r.Inventory.Packages),
 				writeList(enc, r.Inventory.Programs),
 				writeList(enc, r.Findings),
+				writeList(enc, r.Inventory.Suppressions),
 			)
 		})
 	})

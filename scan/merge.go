@@ -164,6 +164,9 @@ func (s *stack) inventory(ctx context.Context, e *engine) (bulwark.Inventory, []
 			inv.Gaps = append(inv.Gaps, g)
 		}
 	}
+	var more []bulwark.Gap
+	inv.Suppressions, more = s.suppressions()
+	inv.Gaps = append(inv.Gaps, more...)
 	slices.Sort(paths)
 	final, brought, gone, err := s.databases(ctx, e, slices.Compact(paths))
 	// Nothing is parsed after this: the child's memory is given back before the

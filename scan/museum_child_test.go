@@ -50,6 +50,14 @@ var takenOver = map[string]func(in io.Reader, out io.Writer){
 			}
 		}
 	},
+	"child-that-floods-with-suppressions": func(in io.Reader, out io.Writer) {
+		helloThenLayer(in, out)
+		for line := []byte(`{"lane":0,"suppression":{"rule":"*"}}` + "\n"); ; {
+			if _, err := out.Write(bytes.Repeat(line, 1000)); err != nil {
+				return
+			}
+		}
+	},
 	"child-that-floods-unasked": func(in io.Reader, out io.Writer) {
 		helloThenLayer(in, out)
 		for line := []byte(`{"lane":-1,"gap":{"kind":"x"}}` + "\n"); ; {
@@ -163,6 +171,7 @@ func childExhibits() []exhibit {
 	add(exhibit{name: "child-of-one-endless-line", gap: gap{detail: "larger than the limit", hides: true}})
 	add(exhibit{name: "child-that-floods-with-packages", limits: limit.Limits{Results: 1000}, gap: gap{detail: "the layer was not read", hides: true},
 		bug: "record.add bounds the bytes of answers and not their number: 50 bytes of JSON make a Package of half a kilobyte"})
+	add(exhibit{name: "child-that-floods-with-suppressions", gap: gap{detail: "the layer was not read", hides: true}})
 	add(exhibit{name: "child-that-floods-unasked", gap: gap{detail: "the layer was not read", hides: true},
 		bug: "session.pass blocks on main, which nobody reads during a layer; then ctx ends and gone is never closed"})
 	add(exhibit{name: "child-that-answers-another-lane", gap: gap{detail: "not asked", hides: true}})

@@ -222,6 +222,14 @@ func contentExhibits() []exhibit {
 		{name: "secrets-on-one-line", make: file("app/config.js", func() []byte {
 			return []byte(strings.Repeat("password='aaaaaaaaaaaaaaaaaaaaaa-AKIA ghp_token=", 200_000))
 		}), packages: []string{"good 1.0.0"}},
+		{name: "comments-that-ask-to-overlook-everything", make: func(r *room) string {
+			s := new(stream)
+			for i := range 40 {
+				s.file(fmt.Sprintf("app/%d.js", i), strings.Repeat("/* bulwark:ignore "+strings.Repeat("*,", 100)+"* reason='"+strings.Repeat("\x1b", 900)+"' */ ", 900))
+				s.file(fmt.Sprintf("app/%d.py", i), strings.Repeat("# bulwark:ignore "+strings.Repeat("*,", 100)+"* reason='"+strings.Repeat("\x1b", 900)+"'\n", 900))
+			}
+			return r.layout(gz(s.npm("good", "1.0.0").end()))
+		}, gap: gap{detail: "more than 10000 rules"}, packages: []string{"good 1.0.0"}},
 		{name: "packages-with-names-of-a-mebibyte", make: func(r *room) string {
 			s := new(stream)
 			for i := range 40 {

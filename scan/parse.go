@@ -63,6 +63,8 @@ type parser struct {
 	wantC   []check.Check
 	spillAt int64 // where in spill there is room
 	nested  nested
+
+	overlooked int // rules in comments that ask to overlook findings
 }
 
 // layer reads one stream or file to its end and emits what is in it.
@@ -102,7 +104,7 @@ func (p *parser) layer(ctx context.Context, src source, skip []string) error {
 func (p *parser) restart() {
 	p.results, p.spent, p.gaps, p.hidden, p.hides = 0, 0, 0, 0, false
 	p.files, p.path, p.hashed, p.hashes, p.lost, p.asked = p.files[:0], "", 0, 0, 0, 0
-	p.raws = 0
+	p.raws, p.overlooked = 0, 0
 }
 
 // maxGaps is how many gaps of one layer are told one by one; the rest are
@@ -366,6 +368,9 @@ func (p *parser) file(e *tarfs.Entry, content io.Reader) error {
 	}
 	for _, c := range p.wantC {
 		p.guard(e.Path, c.Name(), false, func(ctx context.Context) error { return p.check(ctx, c, f) })
+	}
+	if n == e.Size {
+		p.overlook(f)
 	}
 	if p.asks && slices.ContainsFunc(p.wantC, func(c check.Check) bool { return c.Name() == "malware" }) {
 		p.at("") // it is the parent that takes the time

@@ -78,6 +78,7 @@ type parsers struct {
 	databases  []extract.Database
 	checks     []check.Check
 	archives   bool
+	comments   bool       // that ask to overlook findings are read
 	walked     bool       // the stream can be one of ours, of a directory
 	set        *check.Set // the checks' other half: configurations, rules, redaction
 }
@@ -95,7 +96,7 @@ func (p plan) parsers(kind bulwark.Kind, known extract.Known) parsers {
 		Rules: p.rules, MD5: p.MD5, SHA1: p.SHA1,
 	})
 	out.checks = out.set.Checks
-	out.archives = files && p.Archives
+	out.archives, out.comments = files && p.Archives, files
 	out.walked = kind == bulwark.KindDir || kind == bulwark.KindHost || kind == bulwark.KindRepo
 	return out
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // recordVersion changes when a record's form or meaning does.
-const recordVersion = "8"
+const recordVersion = "9"
 
 // A record is what one layer holds: a function of its content and of the plan,
 // kept by diff ID so that a layer is never read twice.
@@ -43,6 +43,8 @@ type record struct {
 	Content   content            `json:"content,omitempty"`
 	Whiteouts []string           `json:"whiteouts,omitempty"`
 	Opaques   []string           `json:"opaques,omitempty"`
+
+	Suppressions []bulwark.Suppression `json:"-"` // maxSuppressed at most
 
 	size    int  // bytes of the answers taken in
 	answers int  // how many
@@ -101,11 +103,17 @@ func (r *record) add(a *answer, lim limit.Limits) error {
 		r.OS = a.OS
 	case a.Function != nil:
 		r.Functions = append(r.Functions, *a.Function)
+	case a.Suppression != nil:
+		if len(r.Suppressions) >= maxSuppressed {
+			return fmt.Errorf("the parser's answers: suppressions: %w", bulwark.ErrTooLarge)
+		}
+		r.Suppressions = append(r.Suppressions, *a.Suppression)
 	case a.Again != "":
 		r.Packages = slices.DeleteFunc(r.Packages, func(p bulwark.Package) bool { return len(p.Where) > 0 && outer(p.Where[0].Path) == a.Again })
 		r.Programs = slices.DeleteFunc(r.Programs, func(p bulwark.Program) bool { return outer(p.Path) == a.Again })
 		r.Kept = slices.DeleteFunc(r.Kept, func(k keptFile) bool { return k.Path == a.Again })
 		r.Functions = slices.DeleteFunc(r.Functions, func(f bulwark.Function) bool { return outer(f.Path) == a.Again })
+		r.Suppressions = slices.DeleteFunc(r.Suppressions, func(s bulwark.Suppression) bool { return outer(s.Path) == a.Again })
 	default:
 		r.Marks = append(r.Marks, a.Marks...)
 		r.Whiteouts = append(r.Whiteouts, a.Whiteouts...)
@@ -131,7 +139,7 @@ func compact(p *bulwark.Package) {
 func (r *record) finish(d *done) {
 	// The spare room of slices that grew adds up over many layers.
 	r.Packages, r.Findings, r.Marks = slices.Clone(r.Packages), slices.Clone(r.Findings), bytes.Clone(r.Marks)
-	r.Files = bytes.Clone(r.Files)
+	r.Files, r.Suppressions = bytes.Clone(r.Files), slices.Clone(r.Suppressions)
 	r.DiffID, r.Entries, r.Size, r.plain = bulwark.Digest(d.DiffID), d.Entries, d.Size, d.Plain
 	r.Content = d.Content
 	if r.unasked > 0 {
@@ -279,6 +287,9 @@ func readRecord(f io.Reader, want bulwark.Layer, files bool, keep func(r io.Read
 		if rec.Findings, err = readList[bulwark.Finding](br, n.Findings); err != nil {
 			return nil, err
 		}
+		if rec.Suppressions, err = readList[bulwark.Suppression](br, n.Suppressions); err != nil {
+			return nil, err
+		}
 		if n.Files < 0 || n.Files > maxHashed+1<<20 {
 			return nil, bulwark.ErrTooLarge
 		}
@@ -317,10 +328,11 @@ func (s recordStore) put(rec *record, kept io.ReaderAt) error {
 			enc := json.NewEncoder(w)
 			if err := errors.Join(
 				enc.Encode(rec),
-				enc.Encode(counts{Packages: len(rec.Packages), Programs: len(rec.Programs), Findings: len(rec.Findings), Marks: len(rec.Marks), Files: len(rec.Files)}),
+				enc.Encode(counts{Packages: len(rec.Packages), Programs: len(rec.Programs), Findings: len(rec.Findings), Suppressions: len(rec.Suppressions), Marks: len(rec.Marks), Files: len(rec.Files)}),
 				writeList(enc, rec.Packages),
 				writeList(enc, rec.Programs),
 				writeList(enc, rec.Findings),
+				writeList(enc, rec.Suppressions),
 			); err != nil {
 				return err
 			}

@@ -31,6 +31,7 @@ import (
 	"github.com/bulwark-sec/bulwark/internal/limit"
 	"github.com/bulwark-sec/bulwark/internal/sandbox"
 	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/ignore"
 	"github.com/bulwark-sec/bulwark/store"
 )
 
@@ -61,15 +62,13 @@ type Scanner struct {
 	Jars     *Jars          // what archives are whose own words do not tell; nil knows none
 	Blame    Blame          // ask a repository who brought what
 	VEX      []attest.Document
-	Ignores  []policy.Ignore
+	Ignores  []ignore.Entry
 	Baseline *bulwark.Report
-	Gate     policy.Gate
+	Judge    policy.Judge
 
 	Live *live.Client // asks services whether secrets still work, and then nothing is kept; nil asks nobody
 
 	Benchmark string // whose recommendations are judged, see check.Benchmarks; "" is none
-
-	Show []bulwark.Severity // severities that stay in the report; empty is all. The gate sees every one.
 
 	// Progress is told how far a scan has come; nil is nobody. It is called from
 	// several goroutines.
@@ -125,6 +124,7 @@ func (s *Scanner) Run(ctx context.Context, target string) (*bulwark.Report, erro
 		return nil, err
 	}
 	r.Tool, r.Created = s.Tool, start.UTC().Truncate(time.Second)
+	r.Scan.Looked = s.reads(r.Artifact.Kind)
 	s.verify(ctx, r, found)
 
 	s.tell(Progress{Phase: "match", Layers: r.Scan.Layers, Done: r.Scan.Layers, Cached: r.Scan.Cached})
@@ -498,6 +498,7 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			r.Rules[f.Rule] = rule
 		}
 	}
+	r.Scan.Looked = s.looked(r)
 	s.apply(r)
 	s.ancestry(r)
 	sortFindings(r.Findings)
@@ -509,14 +510,28 @@ func (s *Scanner) judge(ctx context.Context, r *bulwark.Report, found []bulwark.
 			return err
 		}
 	}
+	if err = s.decide(r); err != nil {
+		return err
+	}
 	if r.Actions, err = s.DB.Plan(&r.Inventory, r.Findings, r.Advisories); err != nil {
 		return err
 	}
 	if err = s.bumpAction(ctx, r); err != nil {
 		return err
 	}
-	r.Decision = s.Gate.Decide(r)
-	s.show(r)
+	return nil
+}
+
+// decide asks the policies. Exceptions that did nothing are told.
+func (s *Scanner) decide(r *bulwark.Report) error {
+	d, uses, err := s.Judge.Judge(r, s.now().UTC().Truncate(time.Second))
+	if err != nil {
+		return fmt.Errorf("decide: %w", err)
+	}
+	r.Decision = d
+	for _, w := range policy.Warnings(uses) {
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: w})
+	}
 	return nil
 }
 
@@ -560,25 +575,27 @@ func sortFindings(f []bulwark.Finding) {
 // known before, then accepted risks. What had no effect is told.
 func (s *Scanner) apply(r *bulwark.Report) {
 	_, unused := attest.Apply(r.Findings, &r.Inventory, &r.Artifact, r.Advisories, s.VEX)
-	for i := range unused {
-		r.Inventory.Gaps = append(r.Inventory.Gaps, unused[i].Gap())
-	}
-	outcome := policy.ApplyIgnores(r.Findings, r.Advisories, s.Ignores, s.now())
+	r.Inventory.Gaps = append(r.Inventory.Gaps, attest.Gaps(unused)...)
+	outcome := ignore.Apply(r.Findings, r.Advisories, s.Ignores, s.now())
 	r.Inventory.Gaps = append(r.Inventory.Gaps, outcome.Gaps()...)
 	if s.Baseline != nil {
 		policy.ApplyBaseline(r.Findings, s.Baseline)
 	}
 }
 
-// show leaves out findings of severities that were not asked for, and says how
-// many.
-func (s *Scanner) show(r *bulwark.Report) {
-	if len(s.Show) == 0 {
+// Show leaves out of a report what is of other severities than those of a list,
+// and says how many. An empty list is all. The decision counts every one.
+func Show(r *bulwark.Report, only []bulwark.Severity) {
+	if len(only) == 0 {
 		return
 	}
 	all := len(r.Findings)
-	r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return !slices.Contains(s.Show, f.Severity) })
+	r.Findings = slices.DeleteFunc(r.Findings, func(f bulwark.Finding) bool { return !slices.Contains(only, f.Severity) })
 	if left := all - len(r.Findings); left > 0 {
-		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d findings of other severities are not shown; the gate counted them", left)})
+		r.Scan.Hidden += left
+		r.Inventory.Gaps = append(r.Inventory.Gaps, bulwark.Gap{Kind: bulwark.GapSkipped, Detail: fmt.Sprintf("%d%s", left, notShown)})
 	}
 }
+
+// notShown ends the gap that tells of findings that were left out.
+const notShown = " findings of other severities are not shown; the gate counted them"

@@ -110,6 +110,8 @@ type answer struct {
 	Done      *done             `json:"done,omitempty"`
 	Hung      string            `json:"hung,omitempty"` // the file whose parser did not return; the child ends
 
+	Suppression *bulwark.Suppression `json:"suppression,omitempty"`
+
 	size int // bytes of the line
 }
 

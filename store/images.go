@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package store keeps what was learnt, beyond one scan. So far it knows images:
-// which were seen under which names, by the chain of their layers, so that an
-// image that is built on another one can be told whose it is. It does not know
-// where images come from, or what is wrong with them.
+// Package store keeps what was learnt, beyond one scan. It knows images: which
+// were seen under which names, by the chain of their layers, so that an image that
+// is built on another one can be told whose it is. And it knows the last reports,
+// whole, to look something up in them or to judge them again. It does not know
+// where images come from, what is wrong with them, or how anything is judged.
 package store
 
 import (

@@ -106,7 +106,7 @@ func ParseKeys(list []string) ([]ed25519.PublicKey, error) {
 	for _, s := range list {
 		k, err := ParsePublicKey(s)
 		if err != nil {
-			return nil, &bulwark.Hint{Err: err, Next: "write it as ed25519: and base64, as bulwark bundle keygen prints it"}
+			return nil, &bulwark.Hint{Err: err, Next: "write it as ed25519: and base64, as bulwark key show prints it"}
 		}
 		if !slices.ContainsFunc(out, func(o ed25519.PublicKey) bool { return o.Equal(k) }) {
 			out = append(out, k)

@@ -23,7 +23,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -36,6 +35,7 @@ import (
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/signing"
 )
 
 // Format is the version of the manifest and of the files that it names. A
@@ -123,16 +123,11 @@ func (m *Manifest) Asked() time.Time {
 	return newest
 }
 
-// signature is the content of manifest.sig.
-type signature struct {
-	Key       []byte `json:"key"`       // ed25519 public key
-	Signature []byte `json:"signature"` // of signed(manifest)
-}
-
-// signed gives the bytes that are signed for a manifest.
-func signed(digest bulwark.Digest) []byte {
-	return []byte("bulwark advisory database v1\n" + string(digest) + "\n")
-}
+// What signatures are of, see [signing.Sign].
+const (
+	databaseDomain = "bulwark advisory database v1"
+	labelDomain    = "bulwark bundle v1"
+)
 
 func digestOf(b []byte) bulwark.Digest {
 	sum := sha256.Sum256(b)
@@ -236,18 +231,15 @@ func openGeneration(dir string, accept func(ed25519.PublicKey) error) (*Generati
 
 // verify checks the signature of a manifest, and then its form.
 func verify(manifest, sig []byte, accept func(ed25519.PublicKey) error) (*Generation, error) {
-	var s signature
-	if err := json.Unmarshal(sig, &s); err != nil {
-		return nil, fmt.Errorf("signature: %w", err)
-	}
 	id := digestOf(manifest)
-	if len(s.Key) != ed25519.PublicKeySize || !ed25519.Verify(s.Key, signed(id), s.Signature) {
-		return nil, fmt.Errorf("signature of manifest: %w", bulwark.ErrDigest)
+	key, err := signing.Verify(sig, databaseDomain, string(id))
+	if err != nil {
+		return nil, fmt.Errorf("signature of manifest: %w: %w", err, bulwark.ErrDigest)
 	}
-	if err := accept(s.Key); err != nil {
+	if err := accept(key); err != nil {
 		return nil, err
 	}
-	g := &Generation{ID: id, Key: s.Key, manifest: manifest, sig: sig}
+	g := &Generation{ID: id, Key: key, manifest: manifest, sig: sig}
 	if err := json.Unmarshal(manifest, &g.Manifest); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
@@ -325,18 +317,15 @@ func (g *Generation) verifyFile(f *File) error {
 }
 
 // PublicKey writes a key the way people pass it on: "ed25519:" and base64.
-func PublicKey(k ed25519.PublicKey) string {
-	return "ed25519:" + base64.StdEncoding.EncodeToString(k)
-}
+func PublicKey(k ed25519.PublicKey) string { return signing.Text(k) }
 
 // ParsePublicKey reads what PublicKey wrote; anything else is [bulwark.ErrUsage].
 func ParsePublicKey(s string) (ed25519.PublicKey, error) {
-	text, ok := strings.CutPrefix(strings.TrimSpace(s), "ed25519:")
-	b, err := base64.StdEncoding.DecodeString(text)
-	if !ok || err != nil || len(b) != ed25519.PublicKeySize {
-		return nil, fmt.Errorf("public key %q: %w", s[:min(len(s), 80)], bulwark.ErrUsage)
+	k, err := signing.ParseText(s)
+	if err != nil {
+		return nil, fmt.Errorf("public key %w: %w", err, bulwark.ErrUsage)
 	}
-	return b, nil
+	return k, nil
 }
 
 // trusted tells whether the database accepts generations of a key.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/signing"
 )
 
 // A carried file is an exported generation with a label before it, both signed by
@@ -40,10 +41,6 @@ type Label struct {
 	Note     string            `json:"note,omitempty"` // by who made it
 }
 
-func signedLabel(d bulwark.Digest) []byte {
-	return []byte("bulwark bundle v1\n" + string(d) + "\n")
-}
-
 // Carry writes a generation with a label to dst. Both are signed with the
 // writer's signer; Format and Database of the label are filled in.
 func (w *Writer) Carry(ctx context.Context, dst io.Writer, l Label) (*Generation, error) {
@@ -60,7 +57,7 @@ func (w *Writer) Carry(ctx context.Context, dst io.Writer, l Label) (*Generation
 	if err != nil {
 		return nil, err
 	}
-	sig, err := sign(key, signedLabel(digestOf(label)))
+	sig, err := signing.Sign(key, labelDomain, string(digestOf(label)))
 	if err != nil {
 		return nil, err
 	}
@@ -87,14 +84,11 @@ func (u *unpacker) open(dir string, a *Acceptance, current *Manifest) (*Label, *
 	if err != nil {
 		return nil, nil, err
 	}
-	var s signature
-	if err := json.Unmarshal(sig, &s); err != nil {
-		return nil, nil, fmt.Errorf("%s: signature: %w: %w", u.op, err, bulwark.ErrUnsupported)
+	key, err := signing.Verify(sig, labelDomain, string(digestOf(text)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: signature of the label: %w: %w", u.op, err, bulwark.ErrDigest)
 	}
-	if len(s.Key) != ed25519.PublicKeySize || !ed25519.Verify(s.Key, signedLabel(digestOf(text)), s.Signature) {
-		return nil, nil, fmt.Errorf("%s: signature of the label: %w", u.op, bulwark.ErrDigest)
-	}
-	if err := a.key(dir, s.Key); err != nil {
+	if err := a.key(dir, key); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", u.op, err)
 	}
 	var l Label
@@ -114,7 +108,7 @@ func (u *unpacker) open(dir string, a *Acceptance, current *Manifest) (*Label, *
 		}
 	}
 	g, err := u.generation(func(k ed25519.PublicKey) error {
-		if !k.Equal(ed25519.PublicKey(s.Key)) {
+		if !k.Equal(key) {
 			return fmt.Errorf("label and database are signed by two keys: %w", bulwark.ErrDigest)
 		}
 		return nil

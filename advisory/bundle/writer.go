@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/signing"
 )
 
 // A Writer makes the next generation of a database. There is one at a time for
@@ -129,16 +130,11 @@ func (w *Writer) Publish(m Manifest) (*Generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	sig, err := sign(key, signed(digestOf(manifest)))
+	sig, err := signing.Sign(key, databaseDomain, string(digestOf(manifest)))
 	if err != nil {
 		return nil, err
 	}
 	return w.publish(manifest, sig)
-}
-
-// sign gives the content of a signature file.
-func sign(key ed25519.PrivateKey, text []byte) ([]byte, error) {
-	return json.Marshal(signature{Key: key.Public().(ed25519.PublicKey), Signature: ed25519.Sign(key, text)})
 }
 
 // Resigned gives the current generation under the signature of the writer's
@@ -160,7 +156,7 @@ func (w *Writer) Resigned(expires time.Time) (*Generation, error) {
 			return nil, err
 		}
 	}
-	sig, err := sign(key, signed(digestOf(manifest)))
+	sig, err := signing.Sign(key, databaseDomain, string(digestOf(manifest)))
 	if err != nil {
 		return nil, err
 	}

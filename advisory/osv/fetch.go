@@ -56,6 +56,9 @@ type Feed struct {
 	// Compare orders two versions of an ecosystem. Without it the events of a
 	// range are taken in the order in which they are written.
 	Compare func(ecosystem, a, b string) (int, error)
+	// Own says that the records are Bulwark's: that database_specific.exploited is
+	// said of CISA's catalogue. From others it would be hearsay.
+	Own bool
 }
 
 // Name gives "osv/" and the ecosystem.

@@ -167,6 +167,7 @@ func (f Feed) Record(b []byte) (bulwark.Advisory, error) {
 		Modified:   when(string(r.Modified)),
 		Withdrawn:  when(r.Withdrawn),
 		CWEs:       db.strings("cwe_ids"),
+		Exploited:  f.Own && string(db["exploited"]) == "true",
 		References: urls(r.References),
 		Feed:       f.Name(),
 	}

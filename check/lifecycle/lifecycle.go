@@ -28,7 +28,7 @@ var runtimesText string
 
 // The rules.
 const (
-	ruleOS      = "BW-EOL-0001"
+	RuleOS      = "BW-EOL-0001" // of a distribution's release
 	ruleRuntime = "BW-EOL-0002"
 )
 
@@ -55,7 +55,7 @@ type Support struct {
 func Rules() []bulwark.Rule {
 	return []bulwark.Rule{
 		{
-			ID: ruleOS, Class: bulwark.ClassCompliance, Title: "The distribution's release gets no security fixes", Severity: bulwark.SeverityHigh,
+			ID: RuleOS, Class: bulwark.ClassCompliance, Title: "The distribution's release gets no security fixes", Severity: bulwark.SeverityHigh,
 			Description: "Its maker ended or soon ends security fixes for everybody; paid extensions are not counted. Flaws that are found from then on stay, and no advisory tells of them. Severity is medium in the first year, high after it, low before the end.",
 			Remedy:      "build on a release that is maintained",
 			Controls:    []string{"CIS Docker 4.4"},
@@ -115,7 +115,7 @@ func OS(os *bulwark.OS, last, now time.Time) []bulwark.Finding {
 		name += " " + os.Version
 	}
 	return []bulwark.Finding{{
-		ID: bulwark.FindingID(bulwark.ClassCompliance, ruleOS, name), Class: bulwark.ClassCompliance, Rule: ruleOS, Severity: sev,
+		ID: bulwark.FindingID(bulwark.ClassCompliance, RuleOS, name), Class: bulwark.ClassCompliance, Rule: RuleOS, Severity: sev,
 		Subject: name, Fix: "build on a release that is maintained",
 		Evidence: []bulwark.Evidence{{Detail: fmt.Sprintf("%q %s", name, when)}},
 	}}

@@ -29,10 +29,10 @@ const bundleLong = `A bundle is one signed file that carries the advisory databa
 no network. It says which rules and which starter set its maker had, and until
 when it is good. Whoever takes it in names the key that must have signed it.
 
-  bulwark bundle keygen org.key                          once
+  bulwark key new --out org                              once
   bulwark bundle create -o monday.bundle --signing-key org.key
-  bulwark bundle verify monday.bundle --key ed25519:…    on the other side
-  bulwark bundle apply monday.bundle --key ed25519:…`
+  bulwark bundle verify monday.bundle --key org.pub    on the other side
+  bulwark bundle apply monday.bundle --key org.pub`
 
 func (p *program) bundleCommand() *cobra.Command {
 	c := group("bundle", "know", "Carry the database in one signed file to where there is no network",
@@ -43,7 +43,7 @@ func (p *program) bundleCommand() *cobra.Command {
 
 func (p *program) bundleKeygen() *cobra.Command {
 	return &cobra.Command{
-		Use: "keygen FILE", Short: "Make a pair of keys: FILE, to be kept secret, and FILE.pub", Args: arguments(cobra.ExactArgs(1)),
+		Use: "keygen FILE", Short: "Make a pair of keys, as bulwark key new does: FILE, to be kept secret, and FILE.pub", Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			pub, err := bundle.NewKey(args[0], rand.Reader)
 			if err != nil {
@@ -61,7 +61,7 @@ func (p *program) bundleCreate() *cobra.Command {
 	var valid time.Duration
 	c := p.db("create -o FILE --signing-key KEY", "Write the database to a signed file", cobra.NoArgs, func(cmd *cobra.Command, dir string, _ []string) error {
 		if out == "" || key == "" {
-			return &bulwark.Hint{Err: fmt.Errorf("-o and --signing-key are needed: %w", bulwark.ErrUsage), Next: "bulwark bundle keygen makes a key"}
+			return &bulwark.Hint{Err: fmt.Errorf("-o and --signing-key are needed: %w", bulwark.ErrUsage), Next: "bulwark key new makes a key"}
 		}
 		signer, err := readSigningKey(key)
 		if err != nil {
@@ -89,7 +89,7 @@ func (p *program) bundleCreate() *cobra.Command {
 	})
 	f := c.Flags()
 	f.StringVarP(&out, "output", "o", "", "file to write; - is standard output")
-	f.StringVar(&key, "signing-key", "", "private key of bulwark bundle keygen")
+	f.StringVar(&key, "signing-key", "", "private key of bulwark key new")
 	f.DurationVar(&valid, "valid-for", 30*24*time.Hour, "time after which it is refused; 0 is for ever")
 	f.StringVar(&note, "note", "", "a line for those who receive it")
 	return c

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/internal/diskcache"
+	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/store"
 )
 
@@ -61,11 +62,33 @@ func (p *program) dbDir(l place) (string, error) {
 	return filepath.Join(root, "db"), nil
 }
 
+// reports gives the last reports; without a folder nil, which keeps none.
+func (p *program) reports(l place) *store.Reports {
+	root, err := p.cacheRoot(l)
+	if err != nil {
+		return nil
+	}
+	return store.OpenReports(filepath.Join(root, "reports"), store.ReportBounds{})
+}
+
+// keep keeps a report, and the policies that judged it, for those who ask about it
+// later. That it cannot is told, and is no reason to fail: the report is there.
+func (p *program) keep(ctx context.Context, l place, r *bulwark.Report, set *policy.Set) {
+	b, err := packed(set)
+	if err == nil {
+		_, err = p.reports(l).Put(ctx, r, b)
+	}
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintf(p.stderr, "bulwark: explain and preview will not know this report: %v\n", err)
+	}
+}
+
 // A keeping is everything that is kept between runs.
 type keeping struct {
-	Results  diskcache.Info `json:"results"`
-	Images   store.Held     `json:"images"`
-	Database int64          `json:"database"` // bytes
+	Results  diskcache.Info    `json:"results"`
+	Images   store.Held        `json:"images"`
+	Reports  store.HeldReports `json:"reports"`
+	Database int64             `json:"database"` // bytes
 }
 
 // kept is a command about what is kept.
@@ -109,6 +132,9 @@ func (p *program) cacheInfo() *cobra.Command {
 		if k.Images, err = images.Held(ctx); err != nil {
 			return err
 		}
+		if k.Reports, err = p.reports(l).Held(ctx); err != nil {
+			return err
+		}
 		if k.Database, err = size(ctx, filepath.Join(root, "db")); err != nil {
 			return err
 		}
@@ -121,6 +147,10 @@ func (p *program) cacheInfo() *cobra.Command {
 		fmt.Fprintf(p.stdout, "results:  %d entries, %s of %s%s\n", k.Results.Entries, mib(k.Results.Bytes), mib(k.Results.Max), lastUsed(k.Results.Oldest))
 		fmt.Fprintf(p.stdout, "images:   %d of %d remembered, %d declared as bases, %s of %s%s\n",
 			k.Images.Images-k.Images.Declared, k.Images.Max.Images, k.Images.Declared, mib(k.Images.Bytes), mib(k.Images.Max.Bytes), lastUsed(k.Images.Oldest))
+		fmt.Fprintf(p.stdout, "reports:  %d of %d, %s of %s%s\n", k.Reports.Reports, k.Reports.Max.Reports, mib(k.Reports.Bytes), mib(k.Reports.Max.Bytes), since(&k.Reports))
+		if n := k.Reports.Foreign; n > 0 {
+			fmt.Fprintf(p.stdout, "          %d files in %s are no reports\n", n, k.Reports.Dir)
+		}
 		fmt.Fprintf(p.stdout, "database: %s\n", mib(k.Database))
 		return nil
 	})
@@ -130,9 +160,10 @@ func (p *program) cacheInfo() *cobra.Command {
 
 func (p *program) cacheTrim() *cobra.Command {
 	const long = `Remove what was not used for longest until results fit --cache-size and images
-their bounds. A scan does this by itself; it serves to make --cache-size smaller
-at once. Declared base images and the advisory database stay.`
-	return p.kept("trim", "Remove what was not used for longest, down to the bounds", long, func(ctx context.Context, _ place, results *diskcache.Cache, images *store.Images) error {
+and reports their bounds. A scan does this by itself; it serves to make
+--cache-size smaller at once. Declared base images and the advisory database
+stay.`
+	return p.kept("trim", "Remove what was not used for longest, down to the bounds", long, func(ctx context.Context, l place, results *diskcache.Cache, images *store.Images) error {
 		before, err := results.Info(ctx)
 		if err != nil {
 			return err
@@ -148,15 +179,19 @@ at once. Declared base images and the advisory database stay.`
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "removed: %d results, %s; %d images\n", max(0, before.Entries-after.Entries), mib(max(0, before.Bytes-after.Bytes)), gone)
+		old, err := p.reports(l).Trim(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "removed: %d results, %s; %d images; %d reports\n", max(0, before.Entries-after.Entries), mib(max(0, before.Bytes-after.Bytes)), gone, old)
 		return nil
 	})
 }
 
 func (p *program) cacheClear() *cobra.Command {
 	var declared bool
-	c := p.kept("clear", "Remove kept results and remembered images; declared bases and the advisory database stay", "", func(ctx context.Context, _ place, results *diskcache.Cache, images *store.Images) error {
-		return errors.Join(results.Clear(), images.Clear(ctx, declared))
+	c := p.kept("clear", "Remove kept results, reports and remembered images; declared bases and the advisory database stay", "", func(ctx context.Context, l place, results *diskcache.Cache, images *store.Images) error {
+		return errors.Join(results.Clear(), images.Clear(ctx, declared), p.reports(l).Clear())
 	})
 	c.Flags().BoolVar(&declared, "declared", false, "remove the images that were declared to be bases, too")
 	return c
@@ -169,6 +204,13 @@ func lastUsed(t time.Time) string {
 		return ""
 	}
 	return ", the oldest last used " + t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+func since(h *store.HeldReports) string {
+	if h.Reports == 0 {
+		return ""
+	}
+	return ", since " + h.Oldest.UTC().Format("2006-01-02 15:04 UTC")
 }
 
 // size gives the bytes of the files below a folder, 0 when there is none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/nearest"
 )
 
 // configFile is looked for in the working directory; a person's own is
@@ -136,7 +138,7 @@ func readConfig(name string, known func(string) bool, all map[string]bool) (map[
 		at := fmt.Sprintf("%s:%d", name, k.Line)
 		if !known(k.Value) || slices.Contains(notConfigurable, k.Value) {
 			err := fmt.Errorf("%s: unknown setting %q: %w", at, k.Value, bulwark.ErrUsage)
-			if near := nearest(k.Value, all); near != "" {
+			if near := nearest.Of(k.Value, slices.Sorted(maps.Keys(all))); near != "" {
 				return nil, &bulwark.Hint{Err: err, Next: fmt.Sprintf("did you mean %q?", near)}
 			}
 			return nil, &bulwark.Hint{Err: err, Next: "see bulwark config show"}
@@ -177,47 +179,6 @@ func allFlags(p *program) map[string]bool {
 	}
 	visit(p.root())
 	return names
-}
-
-// nearest gives the known name that differs least, if it differs little.
-func nearest(name string, known map[string]bool) string {
-	best, least := "", 3
-	for _, k := range slices.Sorted(mapsKeys(known)) {
-		if d := edits(name, k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-func mapsKeys(m map[string]bool) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// edits is the Levenshtein distance of two short words.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 func (p *program) configCommand() *cobra.Command {

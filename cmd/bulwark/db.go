@@ -202,7 +202,7 @@ func (p *program) dbBuild() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&to, "publish", "", "where to: oci://REGISTRY/REPOSITORY:TAG or a folder")
 	f.BoolVar(&fromCurrent, "from-current", false, "publish the database as it is, fetch nothing")
-	f.StringVar(&key, "signing-key", "", "private key of bulwark bundle keygen (default the database's own)")
+	f.StringVar(&key, "signing-key", "", "private key of bulwark key new (default the database's own)")
 	f.DurationVar(&valid, "valid-for", 0, "time after which readers refuse it; 0 is for ever")
 	f.BoolVar(&replace, "replace", false, "publish also over what is newer or signed by another key")
 	o.add(f)

@@ -52,6 +52,22 @@ func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// letJSON sets an environment variable to what a path leads to, which must be one
+// thing.
+func letJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: let NAME FILE PATH")
+	}
+	var doc any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &doc))
+	values, err := lookup(doc, args[2])
+	ts.Check(err)
+	if len(values) != 1 {
+		ts.Fatalf("%s: %s leads to %q, one thing is wanted", args[1], args[2], values)
+	}
+	ts.Setenv(args[0], values[0])
+}
+
 // lookup follows a path from doc and gives what it leads to, as text:
 //
 //	.name         member

@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +24,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/nearest"
 	"github.com/bulwark-sec/bulwark/scan"
 )
 
@@ -138,11 +141,12 @@ func (p *program) root() *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "look", Title: "Look:"},
 		&cobra.Group{ID: "know", Title: "Know:"},
+		&cobra.Group{ID: "decide", Title: "Decide:"},
 		&cobra.Group{ID: "tool", Title: "The tool itself:"},
 	)
 	root.SetHelpCommandGroupID("tool")
 	root.SetCompletionCommandGroupID("tool")
-	root.AddCommand(p.scanCommand(), p.layersCommand(), p.recommendCommand(), p.diffCommand(), p.explainCommand(), p.convertCommand(), p.dbCommand(), p.bundleCommand(), p.cacheCommand(), p.configCommand(), p.manCommand(), p.versionCommand())
+	root.AddCommand(p.scanCommand(), p.layersCommand(), p.recommendCommand(), p.diffCommand(), p.explainCommand(), p.convertCommand(), p.reportCommand(), p.gateCommand(), p.policyCommand(), p.exceptionCommand(), p.dbCommand(), p.bundleCommand(), p.keyCommand(), p.cacheCommand(), p.configCommand(), p.manCommand(), p.versionCommand())
 	strictCompletion(root)
 	return root
 }
@@ -169,7 +173,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 			names[f.Name] = true
 		}
 	})
-	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+	if near := nearest.Of(unknown.GetSpecifiedName(), slices.Sorted(maps.Keys(names))); near != "" {
 		return &bulwark.Hint{Err: usage(err), Next: "did you mean --" + near + "?"}
 	}
 	return &bulwark.Hint{Err: usage(err), Next: "see " + cmd.CommandPath() + " --help"}

@@ -83,9 +83,12 @@ func runStory() int {
 //	                     add its SHA-1 and what it is to LIST
 //	program FILE         make a Go program: a copy of the running one
 //	gitserver DIR …      serve repositories, see serveGit
+//	let NAME FILE PATH   keep what a path of JSON leads to in $NAME
 //	zip OUT DIR          pack what lies in DIR into a zip archive
+//	manual PAGE…         do what pages below docs tell, see runManual
 //
-// A story finds the files of testdata/world/world.txtar below $WORLD.
+// A story finds the files of testdata/world/world.txtar below $WORLD, and example
+// policies with their tests below $EXAMPLES.
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
@@ -93,6 +96,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode":  exitcode,
 			"json":      checkJSON,
+			"let":       letJSON,
 			"findings":  findings,
 			"lines":     lines,
 			"image":     buildImage,
@@ -110,6 +114,7 @@ func TestStories(t *testing.T) {
 			"program":   makeProgram,
 			"zip":       packZip,
 			"gitserver": serveGit,
+			"manual":    runManual,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -146,8 +151,16 @@ func setup(env *testscript.Env) error {
 	if err := txtar.Write(archive, world); err != nil {
 		return err
 	}
+	docs, err := filepath.Abs(filepath.Join("..", "..", "docs"))
+	if err != nil {
+		return err
+	}
+	examples, err := filepath.Abs("../../policy/policytest/testdata/examples")
+	if err != nil {
+		return err
+	}
 	for k, v := range map[string]string{
-		"HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
+		"DOCS": docs, "EXAMPLES": examples, "HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
 		"DOCKER_HOST":         "unix://" + filepath.Join(env.WorkDir, "no-docker.sock"),
 		"CONTAINER_HOST":      "unix://" + filepath.Join(env.WorkDir, "no-podman.sock"),
 		"CONTAINERD_ADDRESS":  filepath.Join(env.WorkDir, "no-containerd.sock"),

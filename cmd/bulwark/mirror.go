@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -19,6 +20,7 @@ import (
 	"github.com/bulwark-sec/bulwark/advisory"
 	"github.com/bulwark-sec/bulwark/advisory/bundle"
 	"github.com/bulwark-sec/bulwark/artifact/oci"
+	"github.com/bulwark-sec/bulwark/internal/signing"
 )
 
 // databaseTypes are the media types of a database in a registry.
@@ -101,7 +103,7 @@ func (k *pins) add(f *pflag.FlagSet) {
 }
 
 // list gives the keys of the command line, or else the configured ones. What is
-// not written as a key is a file with one on a line.
+// not written as a key is a file: one key in PEM, or lines that are keys.
 func (k *pins) list() ([]string, error) {
 	given := k.typed
 	if len(given) == 0 {
@@ -113,9 +115,17 @@ func (k *pins) list() ([]string, error) {
 			out = append(out, g)
 			continue
 		}
-		b, err := readFile(g)
+		b, err := signing.ReadFile(g)
 		if err != nil {
-			return nil, &bulwark.Hint{Err: fmt.Errorf("key %q: %w", g, err), Next: "write ed25519: and base64, or name a file that bulwark bundle keygen made"}
+			return nil, &bulwark.Hint{Err: fmt.Errorf("key %q: %w", g, err), Next: "write ed25519: and base64, or name a file with a public key, as bulwark key new makes it"}
+		}
+		if bytes.Contains(b, []byte("-----BEGIN ")) {
+			pub, err := signing.ParsePublic(b)
+			if err != nil {
+				return nil, &bulwark.Hint{Err: fmt.Errorf("key %q: %w: %w", g, err, bulwark.ErrUsage), Next: "name the .pub file that bulwark key new made"}
+			}
+			out = append(out, signing.Text(pub))
+			continue
 		}
 		n := len(out)
 		for l := range strings.Lines(string(b)) {

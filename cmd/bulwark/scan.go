@@ -25,7 +25,7 @@ import (
 	"github.com/bulwark-sec/bulwark/artifact/oci"
 	"github.com/bulwark-sec/bulwark/attest"
 	"github.com/bulwark-sec/bulwark/check"
-	"github.com/bulwark-sec/bulwark/policy"
+	"github.com/bulwark-sec/bulwark/policy/ignore"
 	"github.com/bulwark-sec/bulwark/report/jsonreport"
 	"github.com/bulwark-sec/bulwark/scan"
 )
@@ -35,27 +35,43 @@ type scanFlags struct {
 	place
 	outputs
 	malwareFlags
-	failOn, severity       string
-	ignoreUnfixed, onlyNew bool
-	baseline               string
-	vex                    []string
-	ignoreFile             string
-	skipDirs, from         []string
-	offline, plainHTTP     bool
-	platform, caFile       string
-	timeout, staleAfter    time.Duration
-	allowStarter, exitZero bool
-	secrets, malware       string
-	verify                 bool
-	licenses               bool
-	benchmark              string
-	blame                  string
-	noConfig               bool
-	jarIndex               string
-	archives               bool
-	parallel               int
-	runtime                string
-	layers                 []string
+	gateFlags
+	closers
+	severity           string
+	skipDirs, from     []string
+	offline, plainHTTP bool
+	platform, caFile   string
+	timeout            time.Duration
+	exitZero           bool
+	secrets, malware   string
+	verify             bool
+	licenses           bool
+	benchmark          string
+	blame              string
+	noConfig           bool
+	jarIndex           string
+	archives           bool
+	parallel           int
+	runtime            string
+	layers             []string
+}
+
+// closers say which findings do not count.
+type closers struct {
+	onlyNew    bool
+	baseline   string
+	vex        []string
+	ignoreFile string
+}
+
+func (o *closers) addBaseline(f *pflag.FlagSet) {
+	f.BoolVar(&o.onlyNew, "only-new", false, "only findings that --baseline does not have count")
+	f.StringVar(&o.baseline, "baseline", "", "JSON report of an earlier scan, for --only-new")
+}
+
+func (o *closers) add(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.vex, "vex", nil, "file of OpenVEX, CSAF or CycloneDX; may be repeated")
+	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
 }
 
 // ignoreFile is read without being named when it is there.
@@ -64,17 +80,13 @@ const ignoreFile = ".bulwark/ignore.yaml"
 func (o *scanFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
 	o.outputs.add(f)
-	f.StringVar(&o.failOn, "fail-on", "", "fail when a finding of this severity or worse is open: critical, high, medium, low")
-	f.BoolVar(&o.ignoreUnfixed, "ignore-unfixed", false, "vulnerabilities without a fix do not fail the gate")
-	f.BoolVar(&o.onlyNew, "only-new", false, "only findings that --baseline does not have count")
-	f.StringVar(&o.baseline, "baseline", "", "JSON report of an earlier scan, for --only-new")
+	o.gateFlags.add(f)
+	o.closers.addBaseline(f)
 	f.StringVar(&o.severity, "severity", "", "show only these severities, separated by commas")
-	f.StringSliceVar(&o.vex, "vex", nil, "OpenVEX file; may be repeated")
-	f.StringVar(&o.ignoreFile, "ignore-file", "", "file of accepted risks (default "+ignoreFile+", if it is there)")
+	o.closers.add(f)
 	o.addAccess(f)
 	f.BoolVar(&o.verify, verifySecrets, false, "send each secret found to the service it belongs to, and say whether it still works; reads every layer anew")
-	f.BoolVar(&o.allowStarter, "allow-starter", false, "accept an answer from the embedded starter set: no exit code 3 for it")
-	f.DurationVar(&o.staleAfter, "stale-after", 7*24*time.Hour, "age of the database from which on the exit code is 3; 0 is never")
+	o.addTrust(f)
 	f.BoolVar(&o.exitZero, "exit-zero", false, "exit 0 when the gate fails or the answer is not trustworthy")
 }
 
@@ -177,6 +189,10 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 	if err != nil {
 		return err
 	}
+	only, err := severities(o.severity)
+	if err != nil {
+		return err
+	}
 	s, done, err := p.scanner(ctx, kind, o)
 	if err != nil {
 		return err
@@ -198,6 +214,10 @@ func (p *program) scan(ctx context.Context, target string, kind bulwark.Kind, o 
 		}
 		return fmt.Errorf("scan %q: %w", target, err)
 	}
+	if s.Live == nil { // of a scan that asked about secrets nothing is kept
+		p.keep(ctx, o.place, r, s.Judge.Set)
+	}
+	scan.Show(r, only)
 	if err := writers.write(ctx, r); err != nil {
 		return err
 	}
@@ -259,30 +279,14 @@ func (p *program) scanner(ctx context.Context, kind bulwark.Kind, o *scanFlags) 
 	if s.Malware, err = choice("malware", o.malware, kind != bulwark.KindHost || o.malwareFlags.given()); err != nil {
 		return nil, nil, err
 	}
-	if s.Gate, err = gate(o); err != nil {
+	if s.Judge, err = p.judge(&o.gateFlags); err != nil {
 		return nil, nil, err
 	}
-	if s.Show, err = severities(o.severity); err != nil {
+	if s.Baseline, err = baseline(o.onlyNew, o.baseline); err != nil {
 		return nil, nil, err
 	}
-	if o.onlyNew != (o.baseline != "") {
-		return nil, nil, fmt.Errorf("--only-new and --baseline belong together: %w", bulwark.ErrUsage)
-	}
-	if o.baseline != "" {
-		if s.Baseline, err = readReport(o.baseline); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, name := range o.vex {
-		b, err := readFile(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		doc, err := attest.ParseVEX(name, b)
-		if err != nil {
-			return nil, nil, err
-		}
-		s.VEX = append(s.VEX, doc)
+	if s.VEX, err = statements(o.vex); err != nil {
+		return nil, nil, err
 	}
 	if s.Ignores, err = ignores(o.ignoreFile); err != nil {
 		return nil, nil, err
@@ -340,23 +344,6 @@ func (p *program) database(ctx context.Context, l place) (*advisory.DB, error) {
 	return advisory.Starter(ctx, records)
 }
 
-func gate(o *scanFlags) (policy.Gate, error) {
-	g := policy.Gate{IgnoreUnfixed: o.ignoreUnfixed, AllowStarter: o.allowStarter, StaleAfter: o.staleAfter}
-	if o.staleAfter == 0 {
-		g.StaleAfter = -1
-	}
-	var err error
-	if o.failOn != "" {
-		if g.FailOn, err = bulwark.ParseSeverity(o.failOn); err != nil {
-			return g, severityHint(fmt.Errorf("--fail-on: %w", err))
-		}
-		if g.FailOn == bulwark.SeverityUnknown {
-			g.FailOn, g.FailUnknown = bulwark.SeverityNegligible, true
-		}
-	}
-	return g, nil
-}
-
 // severityHint says which severities there are.
 func severityHint(err error) error {
 	var names []string
@@ -381,7 +368,35 @@ func severities(list string) ([]bulwark.Severity, error) {
 	return out, nil
 }
 
-func ignores(name string) ([]policy.Ignore, error) {
+// statements reads what vendors say.
+func statements(names []string) ([]attest.Document, error) {
+	var out []attest.Document
+	for _, name := range names {
+		b, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		doc, err := attest.ParseVEX(name, b)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, doc)
+	}
+	return out, nil
+}
+
+// baseline reads the report whose findings do not count; nil when none is asked for.
+func baseline(onlyNew bool, name string) (*bulwark.Report, error) {
+	if onlyNew != (name != "") {
+		return nil, fmt.Errorf("--only-new and --baseline belong together: %w", bulwark.ErrUsage)
+	}
+	if name == "" {
+		return nil, nil
+	}
+	return readReport(name)
+}
+
+func ignores(name string) ([]ignore.Entry, error) {
 	b, err := readFile(cmpOr(name, ignoreFile))
 	if name == "" && errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -389,7 +404,7 @@ func ignores(name string) ([]policy.Ignore, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, faults := policy.ParseIgnore(cmpOr(name, ignoreFile), b)
+	list, faults := ignore.Parse(cmpOr(name, ignoreFile), b)
 	return list, errors.Join(faults...)
 }
 

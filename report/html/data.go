@@ -21,12 +21,34 @@ const (
 	maxLinks    = 8
 	maxShow     = 1000 // findings that an action's button shows
 	maxGaps     = 5000
+	maxControls = 12 // of one reason
+	maxRefused  = 50
 	actions     = 3
 )
 
 type caveat struct{ Text, Next string }
 
-type reason struct{ Rule, Detail string }
+type reason struct {
+	Rule, Detail, Effect, Tone, Held, Remedy string
+	Controls                                 []string
+}
+
+func reasonOf(x *bulwark.Reason) reason {
+	r := reason{Rule: cut(x.Rule, maxName), Detail: cut(x.Detail, maxText), Effect: x.Effect.String(), Held: cut(view.Aside(x), maxText), Remedy: cut(x.Remedy, maxText)}
+	switch {
+	case x.Effect.Refuses():
+		r.Tone = "fail"
+	case x.Effect >= bulwark.EffectAlert:
+		r.Tone = "warn"
+	}
+	for _, c := range x.Controls[:min(len(x.Controls), maxControls)] {
+		r.Controls = append(r.Controls, cut(c, 60))
+	}
+	if n := len(x.Controls) - maxControls; n > 0 {
+		r.Controls = append(r.Controls, text.Count(n)+" more")
+	}
+	return r
+}
 
 type cell struct {
 	Count                  int
@@ -44,11 +66,13 @@ type action struct{ Title, Command, Words, Show string }
 
 type summary struct {
 	Name, Version, When, Tone, Verdict, VerdictMark, VerdictWords string
-	Nothing, BarWords                                             string
+	Nothing, BarWords, Excepted, Why                              string
+	Refused                                                       []string
 	Identity, Effort                                              []string
 	Loud                                                          []caveat
 	Reasons, Errors                                               []reason
 	Total, AllActions                                             int
+	Stacked                                                       bool // there are more reasons than fit beside the counts
 	MoreActions                                                   bool
 	Severities                                                    []severity
 	Bar                                                           []share
@@ -78,12 +102,20 @@ func (p *writer) summary() summary {
 			s.Loud = append(s.Loud, caveat{clean(c.Text), c.Next})
 		}
 	}
-	for _, x := range v.Decision.Reasons {
-		s.Reasons = append(s.Reasons, reason{cut(x.Rule, maxName), cut(x.Detail, maxText)})
+	for _, x := range v.Reasons() {
+		s.Reasons = append(s.Reasons, reasonOf(&x))
 	}
 	for _, x := range v.Decision.Errors {
-		s.Errors = append(s.Errors, reason{cut(x.Rule, maxName), cut(x.Detail, maxText)})
+		s.Errors = append(s.Errors, reasonOf(&x))
 	}
+	x := v.Excepted()
+	s.Excepted, s.Why = cut(x.Words(), maxText), clean(v.Why())
+	for i, r := range v.Refused() {
+		if i < maxRefused {
+			s.Refused = append(s.Refused, cut(r.Words(), maxText))
+		}
+	}
+	s.Stacked = len(s.Reasons)+len(s.Errors)+len(s.Refused) > 3
 	var all view.Tally
 	lines := v.Lines()
 	for _, l := range lines {
@@ -313,6 +345,7 @@ type feed struct{ Name, Records, To string }
 
 type foot struct {
 	Database, DatabaseID, ID, Policy, Again string
+	Decision, Why                           string
 	Feeds                                   []feed
 	Twice                                   []caveat
 	Severities                              []severity
@@ -322,6 +355,7 @@ func (p *writer) foot() foot {
 	v := p.v
 	f := foot{
 		Database: clean(v.DatabaseWords()), DatabaseID: clean(string(v.Database.ID)), ID: clean(string(v.Artifact.ID)), Policy: clean(string(v.Decision.Policy)),
+		Decision: clean(v.Decision.ID), Why: clean(v.Why()),
 		Again: clean(v.Reproduce()), Severities: severities(),
 	}
 	for _, x := range v.Database.Feeds {

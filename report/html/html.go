@@ -33,32 +33,48 @@ var (
 	script string
 	//go:embed page.tmpl
 	source string
+	//go:embed assessment.css
+	assessmentStyle string
+	//go:embed assessment.tmpl
+	assessmentSource string
 )
 
 var page = sync.OnceValues(func() (*template.Template, error) {
-	return template.New("page").Parse(source)
+	t, err := template.New("page").Parse(source)
+	if err != nil {
+		return nil, err
+	}
+	return t.Parse(assessmentSource)
 })
 
 // prefix is everything before the body. The policy allows this style and this
 // script by their hashes and nothing else: no connection, no image, no frame, no
 // form, no base, no inline handler.
-var prefix = sync.OnceValue(func() string {
+var prefix = sync.OnceValue(func() string { return before(style, script) })
+
+// before gives what stands before a page's title. A page without a script says
+// that none may run.
+func before(style, script string) string {
 	hash := func(s string) string {
 		sum := sha256.Sum256([]byte(s))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	scripts := "'none'"
+	if script != "" {
+		scripts = hash(script)
 	}
 	return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src ` + hash(style) + `; script-src ` + hash(script) + `; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src ` + hash(style) + `; script-src ` + scripts + `; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <style>` + style + `</style>
 `
-})
+}
 
 // Write writes the page.
 func (Format) Write(w io.Writer, r *bulwark.Report) error {

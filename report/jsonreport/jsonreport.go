@@ -48,6 +48,7 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	list(e, 2, "layers", r.Inventory.Layers, true)
 	list(e, 2, "gaps", r.Inventory.Gaps, true)
 	list(e, 2, "functions", r.Inventory.Functions, true)
+	list(e, 2, "suppressions", r.Inventory.Suppressions, true)
 	e.close(1, "}")
 	list(e, 1, "findings", r.Findings, false)
 	list(e, 1, "gone", r.Gone, true)

@@ -122,6 +122,8 @@ func inventory(d *json.Decoder, inv *bulwark.Inventory) error {
 			return array(d, &inv.Gaps)
 		case "functions":
 			return array(d, &inv.Functions)
+		case "suppressions":
+			return array(d, &inv.Suppressions)
 		}
 		return skip(d)
 	})

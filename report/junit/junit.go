@@ -138,20 +138,25 @@ func gate(v *view.View) suite {
 		}
 	}
 	const group = "bulwark.gate"
-	for _, x := range d.Reasons {
+	list := v.Reasons()
+	for _, x := range list {
 		c := testCase{Name: text.Clean(x.Rule), Class: group, Time: "0"}
-		if d.Verdict == bulwark.Pass {
-			c.Out = &output{text.Clean(x.Detail)}
+		if d.Verdict == bulwark.Pass || x.Effect != bulwark.EffectNone && !x.Effect.Refuses() {
+			c.Out = &output{told(&x)}
 		} else {
-			c.Failure = &result{Message: text.Clean(x.Detail), Type: text.Clean(x.Rule), Text: text.Clean(x.Detail)}
+			c.Failure = &result{Message: text.Clean(x.Detail), Type: text.Clean(x.Rule), Text: told(&x)}
 		}
 		s.Cases = append(s.Cases, c)
+	}
+	if x := v.Excepted(); x.Count > 0 {
+		words := text.Clean(x.Words())
+		s.Cases = append(s.Cases, testCase{Name: "excepted", Class: group, Time: "0", Skipped: &result{Message: words, Type: "excepted", Text: words}})
 	}
 	for _, x := range d.Errors {
 		s.Cases = append(s.Cases, testCase{Name: text.Clean(x.Rule), Class: group, Time: "0",
 			Error: &result{Message: text.Clean(x.Detail), Type: "not evaluated", Text: text.Clean(x.Detail)}})
 	}
-	if len(d.Reasons) == 0 {
+	if len(list) == 0 {
 		c := testCase{Name: "verdict", Class: group, Time: "0"}
 		if d.Verdict == bulwark.Pass {
 			c.Out = &output{v.VerdictWords()}
@@ -161,12 +166,31 @@ func gate(v *view.View) suite {
 		s.Cases = append(s.Cases, c)
 	}
 	words := v.Verdict()
+	if why := v.Why(); why != "" {
+		words += "\nwhy: " + text.Clean(why)
+	}
+	for _, x := range v.Refused() {
+		words += "\ndoes not count: " + text.Clean(x.Words())
+	}
 	for _, c := range v.Caveats() {
 		if c.Loud {
 			words += "\n" + text.Clean(c.Text)
 		}
 	}
 	s.Out = &output{words}
+	return s
+}
+
+// told gives one rule's part in a decision in lines.
+func told(x *bulwark.Reason) string {
+	s := text.Clean(x.Detail)
+	for _, l := range []struct{ name, value string }{
+		{"effect", x.Effect.String()}, {"held", view.Aside(x)}, {"remedy", x.Remedy}, {"controls", strings.Join(x.Controls, ", ")},
+	} {
+		if value := text.Clean(l.value); value != "" {
+			s += "\n" + l.name + ": " + value
+		}
+	}
 	return s
 }
 
@@ -258,6 +282,9 @@ func counted(r *bulwark.Report) map[string]bool {
 		return ids
 	}
 	for _, x := range r.Decision.Reasons {
+		if x.Effect != bulwark.EffectNone && !x.Effect.Refuses() {
+			continue
+		}
 		for _, id := range x.Findings {
 			ids[id] = true
 		}

@@ -125,12 +125,13 @@ func (p *page) head() {
 	}
 	p.say(strings.Join(facts, " · ") + "\n\n")
 	const most = 10
-	for i, x := range v.Decision.Reasons {
+	list := v.Reasons()
+	for i, x := range list {
 		if i == most {
-			p.say("- " + text.Plural(len(v.Decision.Reasons)-most, "more reason", "more reasons") + "\n")
+			p.say("- " + text.Plural(len(list)-most, "more reason", "more reasons") + "\n")
 			break
 		}
-		p.say("- " + code(x.Rule, wideID) + " " + escape(x.Detail, 400) + "\n")
+		p.say("- " + reason(&x) + "\n")
 	}
 	for i, x := range v.Decision.Errors {
 		if i == most {
@@ -138,8 +139,20 @@ func (p *page) head() {
 		}
 		p.say("- not evaluated: " + code(x.Rule, wideID) + " " + escape(x.Detail, 400) + "\n")
 	}
-	if len(v.Decision.Reasons) == 0 {
+	if len(list) == 0 {
 		p.say("- " + v.VerdictWords() + "\n")
+	}
+	if x := v.Excepted(); x.Count > 0 {
+		p.say("- " + escape(x.Words(), 400) + "\n")
+	}
+	for i, x := range v.Refused() {
+		if i == most {
+			break
+		}
+		p.say("- does not count: " + escape(x.Words(), 400) + "\n")
+	}
+	if why := v.Why(); why != "" {
+		p.say("\nWhy: " + code(why, wideTitle) + "\n")
 	}
 	for _, c := range v.Caveats() {
 		if c.Loud {
@@ -150,6 +163,24 @@ func (p *page) head() {
 			p.say(s + "\n")
 		}
 	}
+}
+
+// reason tells one rule's part in one line.
+func reason(x *bulwark.Reason) string {
+	s := code(x.Rule, wideID) + " " + escape(x.Detail, 400)
+	if e := x.Effect.String(); e != "" {
+		s = "**" + e + "** " + s
+	}
+	if aside := view.Aside(x); aside != "" {
+		s += " (" + escape(aside, 200) + ")"
+	}
+	if x.Remedy != "" {
+		s += " → " + escape(x.Remedy, 200)
+	}
+	if len(x.Controls) > 0 {
+		s += " · " + escape(strings.Join(x.Controls, ", "), 200)
+	}
+	return s
 }
 
 // counts shows classes by severity.

@@ -26,8 +26,10 @@ import (
 // A Format writes one document with a statement for each vulnerability and each
 // answer to it:
 //
-//	open, known before   affected, with what to do
-//	accepted             affected, with who took the risk until when
+//	open, known before   affected, with what to do; under_investigation where
+//	                     the report knows no more than a name
+//	accepted             affected, with who took the risk until when;
+//	                     under_investigation where the reason begins with that word
 //	not affected         not_affected, with the justification or the words for it
 //	fixed                fixed
 //	suppressed           not_affected, with the rule's reason; under_investigation
@@ -89,21 +91,7 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	stamp := clock(r.Created)
 	id := "urn:uuid:" + uuid("document", string(r.Artifact.Kind), string(r.Artifact.ID), r.Artifact.Name, stamp)
 	tool := cmp.Or(strings.TrimSpace(r.Tool.Name+" "+r.Tool.Version), "bulwark")
-	out.Raw("{")
-	for i, m := range []struct {
-		key   string
-		value any
-	}{
-		{"@context", contextURI}, {"@id", id}, {"author", tool}, {"role", "Vulnerability Scanner"},
-		{"timestamp", stamp}, {"version", 1}, {"tooling", tool + ", database: " + v.DatabaseWords()},
-	} {
-		if i > 0 {
-			out.Raw(",")
-		}
-		out.Raw("\n  \"" + m.key + "\": ")
-		out.Value("  ", m.value)
-	}
-	out.Raw(",\n  \"statements\": [")
+	head(out, id, tool, "Vulnerability Scanner", stamp, tool+", database: "+v.DatabaseWords())
 	for i, g := range groups(v) {
 		if i > 0 {
 			out.Raw(",")
@@ -113,6 +101,25 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 	}
 	out.Raw("\n  ]\n}\n")
 	return out.Close()
+}
+
+// head begins a document, up to its statements.
+func head(out *text.JSONWriter, id, author, role, stamp, tooling string) {
+	out.Raw("{")
+	for i, m := range []struct {
+		key   string
+		value any
+	}{
+		{"@context", contextURI}, {"@id", id}, {"author", author}, {"role", role},
+		{"timestamp", stamp}, {"version", 1}, {"tooling", tooling},
+	} {
+		if i > 0 {
+			out.Raw(",")
+		}
+		out.Raw("\n  \"" + m.key + "\": ")
+		out.Value("  ", m.value)
+	}
+	out.Raw(",\n  \"statements\": [")
 }
 
 // clock gives the time of the report, or the epoch when it has none that RFC
@@ -167,8 +174,12 @@ func groups(v *view.View) []*group {
 	return list
 }
 
-// action says what to do about an open finding.
+// action says what to do about an open finding; "" when nothing is known about
+// its rule, not even whether the package is affected by it.
 func action(v *view.View, f *bulwark.Finding) string {
+	if _, ok := v.Advisories[f.Rule]; !ok && f.Fix == "" {
+		return ""
+	}
 	if f.Fix == "" {
 		return "No fixed version is known. Watch for one, or remove the package if nothing needs it."
 	}
@@ -226,10 +237,18 @@ func (g *group) answer(s *statement) {
 		s.Notes = strings.TrimSpace(g.status.Reason + " " + by)
 	case bulwark.StateOpen, bulwark.StateKnown:
 		s.Status, s.Action = affected, g.action
+		if g.action == "" {
+			s.Status, s.Notes = underInvestigation, "Nothing is known about it."
+		}
 		if g.status.State == bulwark.StateKnown {
-			s.Notes = "It was found by an earlier scan, too."
+			s.Notes = strings.TrimSpace(s.Notes + " It was found by an earlier scan, too.")
 		}
 	default: // accepted, and what a later version may say
+		if word, _, _ := strings.Cut(g.status.Reason, ":"); strings.TrimSpace(word) == underInvestigation {
+			s.Status = underInvestigation
+			s.Notes = view.StateName(g.status.State) + ", " + view.StatusWords(g.status) + "."
+			return
+		}
 		s.Status = affected
 		s.Action = "None for now: " + view.StateName(g.status.State)
 		if words := view.StatusWords(g.status); words != "" {
@@ -256,15 +275,27 @@ func justification(reason string) (word, rest string) {
 
 // products gives an image with the packages in it, or else the packages.
 func (g *group) products(v *view.View) []product {
-	var parts []component
+	var subjects []string
 	seen := map[string]bool{}
 	for _, f := range g.findings {
 		if !seen[f.Subject] {
 			seen[f.Subject] = true
-			parts = append(parts, part(f.Subject))
+			subjects = append(subjects, f.Subject)
 		}
 	}
 	if a := &v.Artifact; a.Kind == bulwark.KindImage && a.ID.Valid() {
+		return products(a, subjects)
+	}
+	return products(nil, subjects)
+}
+
+// products names packages, where a is given those in an image.
+func products(a *bulwark.Artifact, subjects []string) []product {
+	parts := make([]component, len(subjects))
+	for i, s := range subjects {
+		parts[i] = part(s)
+	}
+	if a != nil {
 		return []product{{component: image(a), Subcomponents: parts}}
 	}
 	list := make([]product, len(parts))

@@ -246,6 +246,48 @@ func TestOthersDecide(t *testing.T) {
 	}
 }
 
+// TestAnswers: what each status of a finding says in OpenVEX's words.
+func TestAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		status bulwark.Status
+		fix    string
+		known  bool   // there is an advisory
+		want   string // status|justification|impact|action|notes
+	}{
+		{bulwark.Status{}, "2", true, "affected|||Upgrade a to 2 or later.|"},
+		{bulwark.Status{}, "2", false, "affected|||Upgrade a to 2 or later.|"},
+		{bulwark.Status{}, "", true, "affected|||No fixed version is known. Watch for one, or remove the package if nothing needs it.|"},
+		{bulwark.Status{}, "", false, "under_investigation||||Nothing is known about it."},
+		{bulwark.Status{State: bulwark.StateKnown}, "", false, "under_investigation||||Nothing is known about it. It was found by an earlier scan, too."},
+		{bulwark.Status{State: bulwark.StateNotAffected, By: "v", Reason: "inline_mitigations_already_exist: it is filtered"}, "2", true, "not_affected|inline_mitigations_already_exist|||it is filtered Stated by v."},
+		{bulwark.Status{State: bulwark.StateNotAffected, By: "v", Reason: "component_not_present"}, "2", true, "not_affected|component_not_present|||Stated by v."},
+		{bulwark.Status{State: bulwark.StateNotAffected, By: "v", Reason: "component_not_present_here: really"}, "2", true, "not_affected||component_not_present_here: really||Stated by v."},
+		{bulwark.Status{State: bulwark.StateNotAffected}, "2", true, "not_affected||No reason is given.||"},
+		{bulwark.Status{State: bulwark.StateFixed, By: "v", Reason: "patched"}, "2", true, "fixed||||patched Stated by v."},
+		{bulwark.Status{State: bulwark.StateAccepted, By: "f", Reason: "SEC-812", Owner: "team", Until: "2027-02-01"}, "2", true, "affected|||None for now: accepted, SEC-812; says f; owner team; until 2027-02-01.|"},
+		{bulwark.Status{State: bulwark.StateAccepted, By: "f", Reason: "component_not_present: no"}, "2", true, "affected|||None for now: accepted, component_not_present: no; says f.|"},
+		{bulwark.Status{State: bulwark.StateAccepted, By: "f", Reason: "under_investigation: SEC-813", Owner: "team", Until: "2027-02-01"}, "2", true, "under_investigation||||accepted, under_investigation: SEC-813; says f; owner team; until 2027-02-01."},
+		{bulwark.Status{State: bulwark.StateSuppressed, By: "r", Reason: "noise"}, "2", true, "not_affected||noise||Stated by r."},
+	} {
+		r := &bulwark.Report{
+			Inventory: bulwark.Inventory{Packages: []bulwark.Package{{PURL: "pkg:pypi/a@1", Name: "a", Version: "1"}}},
+			Findings:  []bulwark.Finding{{ID: "1", Class: bulwark.ClassVulnerability, Rule: "CVE-1", Subject: "pkg:pypi/a@1", Fix: tt.fix, Status: tt.status}},
+		}
+		if tt.known {
+			r.Advisories = map[string]bulwark.Advisory{"CVE-1": {ID: "CVE-1"}}
+		}
+		doc, err := check(write(t, r))
+		if err != nil {
+			t.Errorf("%+v: %v", tt.status, err)
+			continue
+		}
+		s := doc.Statements[0]
+		if got := strings.Join([]string{s.Status, s.Justification, s.Impact, s.Action, s.Notes}, "|"); got != tt.want {
+			t.Errorf("%+v:\n got %s\nwant %s", tt.status, got, tt.want)
+		}
+	}
+}
+
 // TestSameBytes: ids and times come from the report.
 func TestSameBytes(t *testing.T) {
 	a, b := load(t, "report"), load(t, "report")

@@ -2,7 +2,7 @@
 
 // Package plain writes a report as lines for grep, cut and awk: a word that says
 // what the line is, then columns separated by single tabs. It has no colour and
-// no width and leaves nothing out. Empty columns are "-". Columns are added at
+// no width and leaves no finding out. Empty columns are "-". Columns are added at
 // the end of a line, never moved.
 package plain
 
@@ -25,8 +25,11 @@ import (
 //	effort    layers, layers cached, packages, bytes read
 //	warning   what the answer does not cover, what to do about it
 //	verdict   PASS, FAIL, NOT TRUSTWORTHY or NO VERDICT
-//	reason    rule, detail
-//	broken    rule that could not be evaluated, detail
+//	decision  id, effect, stage, digest of the policies, command that explains it
+//	reason    rule, detail, effect, why it is not what the rule asks for, what to do, controls
+//	broken    rule that could not be evaluated, detail, effect
+//	excepted  number of findings, on whose word, last day of what ends first
+//	refused   exception that does not count, why, rules, findings
 //	count     class, critical, high, medium, low, negligible, unknown, with a fix
 //	none      class, what it means that nothing is listed
 //	action    number, what to do, command, what it removes
@@ -58,11 +61,20 @@ func (Format) Write(w io.Writer, r *bulwark.Report) error {
 		p.line("warning", c.Text, c.Next)
 	}
 	p.line("verdict", v.Verdict())
-	for _, x := range r.Decision.Reasons {
-		p.line("reason", x.Rule, x.Detail)
+	if d := &r.Decision; d.ID != "" {
+		p.line("decision", d.ID, d.Effect.String(), string(d.Stage), string(d.Policy), v.Why())
+	}
+	for _, x := range v.Reasons() {
+		p.line("reason", x.Rule, x.Detail, x.Effect.String(), view.Aside(&x), x.Remedy, strings.Join(x.Controls, ","))
 	}
 	for _, x := range r.Decision.Errors {
-		p.line("broken", x.Rule, x.Detail)
+		p.line("broken", x.Rule, x.Detail, x.Effect.String())
+	}
+	if x := v.Excepted(); x.Count > 0 {
+		p.line("excepted", strconv.Itoa(x.Count), strings.Join(x.Names, ","), x.Until())
+	}
+	for _, x := range v.Refused() {
+		p.line("refused", x.Name, x.Why, strings.Join(x.Rules, ","), strconv.Itoa(x.Findings))
 	}
 	for _, l := range v.Lines() {
 		cols := []string{string(l.Class)}

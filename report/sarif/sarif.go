@@ -206,10 +206,33 @@ func (l *log) properties() map[string]any {
 	if v.Artifact.Platform != "" {
 		p["platform"] = v.Artifact.Platform
 	}
+	if d := &v.Decision; d.ID != "" {
+		p["decision"], p["effect"], p["stage"], p["policy"] = d.ID, d.Effect.String(), string(d.Stage), string(d.Policy)
+	}
+	var reasons []gateReason
+	for _, x := range v.Reasons() {
+		reasons = append(reasons, gateReason{clean(x.Rule), x.Effect.String(), clean(x.Detail), clean(view.Aside(&x)), clean(x.Remedy), cleanAll(x.Controls)})
+	}
+	if len(reasons) > 0 {
+		p["reasons"] = reasons
+	}
+	if x := v.Excepted(); x.Count > 0 {
+		p["excepted"] = clean(x.Words())
+	}
 	if v.Artifact.Commit != "" {
 		p["commit"] = v.Artifact.Commit
 	}
 	return p
+}
+
+// A gateReason is one rule's part in the verdict.
+type gateReason struct {
+	Rule     string   `json:"rule"`
+	Effect   string   `json:"effect,omitempty"`
+	Detail   string   `json:"detail"`
+	Held     string   `json:"held,omitempty"`
+	Remedy   string   `json:"remedy,omitempty"`
+	Controls []string `json:"controls,omitempty"`
 }
 
 func (l *log) rule(u use) rule {
@@ -398,6 +421,9 @@ func (l *log) notes() ([]notification, []notificationRule) {
 			n.Locations[0].Physical.Region = nil
 		}
 		add("gap/"+clean(g.Kind), "part of the artifact that was not read", n)
+	}
+	for _, x := range l.v.Refused() {
+		add("exception", "an exception that does not count", notification{Level: "warning", Message: message{Text: clean(x.Words())}})
 	}
 	for _, e := range l.v.Decision.Errors {
 		add("policy", "a rule that could not be evaluated", notification{Level: "warning", Message: message{Text: clean(e.Rule + ": " + e.Detail)}})

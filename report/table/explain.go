@@ -23,6 +23,9 @@ type Explained struct {
 	Advisory *bulwark.Advisory
 	More     int // packages that the advisory affects and does not list
 	Rule     *bulwark.Rule
+	Report   *bulwark.Report // whose decision it is
+	Policies []PolicyText    // the policy, or those of the decision
+	Accounts []Account       // what rules say of the finding
 }
 
 // maxAffected bounds the packages of a vulnerability that are shown.
@@ -32,7 +35,14 @@ const maxAffected = 40
 func (f Format) Explanation(w io.Writer, x Explained) error {
 	p := f.page(w, &bulwark.Report{})
 	p.blank()
+	p.limit = p.Limit
 	switch {
+	case x.Report != nil:
+		p.decision(&x)
+	case x.Kind == "policy":
+		for i := range x.Policies {
+			p.policy(&x.Policies[i])
+		}
 	case x.Finding != nil:
 		p.line(p.ink(dim, "finding "), p.ink(bold, x.Finding.ID), "  ", p.severity(x.Finding.Severity))
 		p.finding(&x)
@@ -46,6 +56,9 @@ func (f Format) Explanation(w io.Writer, x Explained) error {
 	}
 	if x.Advisory != nil {
 		p.vulnerability(x.Advisory, x.More)
+	}
+	for i := range x.Accounts {
+		p.account(&x.Accounts[i])
 	}
 	return p.w.Flush()
 }

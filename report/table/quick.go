@@ -63,19 +63,30 @@ func (p *page) quickHead() {
 }
 
 // quickVerdict says the answer with its first reason, and the loudest warnings,
-// in four lines at most.
+// in five lines at most.
 func (p *page) quickVerdict() {
 	d := &p.v.Decision
+	list := p.v.Reasons()
 	word, badge := p.badge()
 	why := p.v.VerdictWords()
-	if len(d.Reasons) > 0 {
-		why = p.safe(d.Reasons[0].Detail)
+	if len(list) > 0 {
+		why = p.safe(list[0].Detail)
 	}
 	more := ""
-	if n := len(d.Reasons) - 1 + len(d.Errors); n > 0 && len(d.Reasons) > 0 {
+	if n := len(list) - 1 + len(d.Errors); n > 0 && len(list) > 0 {
 		more = "  " + text.Plural(n, "more reason", "more reasons")
 	}
 	p.line(p.ink(badge, word), "  ", p.cut(why, p.room()-text.Width(word)-2-len(more)), p.ink(dim, more))
+	if x := p.v.Excepted(); x.Count > 0 || d.Verdict == bulwark.Fail && d.ID != "" {
+		var parts []string
+		if s := p.v.Why(); s != "" {
+			parts = append(parts, "why: "+s)
+		}
+		if x.Count > 0 {
+			parts = append(parts, text.Count(x.Count)+" excepted")
+		}
+		p.line(p.ink(dim, p.join(parts, p.room())[0]))
+	}
 	const most = 3
 	var loud []view.Caveat
 	for _, c := range p.v.Caveats() {

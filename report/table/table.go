@@ -250,51 +250,6 @@ func (p *page) head() {
 	}
 }
 
-// badge gives the verdict's word, and the style to show it in.
-func (p *page) badge() (string, style) {
-	st := badgeGry
-	switch p.v.Decision.Verdict {
-	case bulwark.Pass:
-		st = badgeGrn
-	case bulwark.Fail:
-		st = badgeRed
-	case bulwark.Warn:
-		st = badgeYel
-	}
-	if !p.Color {
-		return "[" + p.v.Verdict() + "]", st
-	}
-	return " " + p.v.Verdict() + " ", st
-}
-
-// verdict says the answer and every reason for it.
-func (p *page) verdict() {
-	d := &p.v.Decision
-	word, badge := p.badge()
-	p.blank()
-	if len(d.Reasons) == 0 {
-		p.line(p.ink(badge, word), "  ", p.v.VerdictWords())
-	} else {
-		p.line(p.ink(badge, word), "  ", p.ink(dim, text.Plural(len(d.Reasons), "reason", "reasons")))
-	}
-	wide := 0
-	for _, x := range d.Reasons {
-		wide = max(wide, text.Width(p.safe(x.Rule)))
-	}
-	wide = min(wide, p.room()/3)
-	shown := 0
-	for _, x := range d.Reasons {
-		if shown++; shown > 8 && p.Limit >= 0 {
-			p.line(p.ink(dim, p.glyphs.more+" "+text.Plural(len(d.Reasons)-8, "more reason", "more reasons")))
-			break
-		}
-		p.wrap(plain, text.Pad(p.cut(p.safe(x.Rule), wide), wide)+"  ", p.safe(x.Detail))
-	}
-	for _, x := range d.Errors {
-		p.wrap(yellow, "not evaluated: ", p.safe(x.Rule+": "+x.Detail))
-	}
-}
-
 // banner says loudly what must not be overlooked: all of it at the top, and at
 // the bottom once more what touches the whole answer.
 func (p *page) banner(top bool) {

@@ -201,6 +201,9 @@ func (v *View) Verdict() string {
 func (v *View) VerdictWords() string {
 	switch v.Decision.Verdict {
 	case bulwark.Pass:
+		if x := v.Excepted(); x.Count > 0 {
+			return "no rule of the gate objects to what is left"
+		}
 		return "no rule of the gate objects"
 	case bulwark.Fail, bulwark.Warn:
 		return "no reason is given"

@@ -85,6 +85,7 @@ func (b *bench) steps() []step {
 		{"tax", b.tax},
 		{"checks", b.checks},
 		{"index", b.index},
+		{"decide", b.decide},
 		{"secrets", b.secrets},
 		{"peers", b.beside},
 	}
