@@ -9,6 +9,7 @@ import (
 	"github.com/package-url/packageurl-go" // the reference reading of package URLs, no dependencies
 
 	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/internal/imageref"
 )
 
 // An identity is every name that an artifact answers to.
@@ -59,32 +60,12 @@ func newIdentity(a *bulwark.Artifact) *identity {
 
 // splitRef takes "repo[:tag][@digest]" apart.
 func splitRef(s string) (imageRef, string) {
-	s, digest, _ := strings.Cut(s, "@")
-	tag := ""
-	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, '/') {
-		s, tag = s[:i], s[i+1:]
-	}
-	return imageRef{longRepo(s), tag}, digest
+	r := imageref.Parse(s)
+	return imageRef{r.Name(), r.Tag}, r.Digest
 }
 
-// longRepo gives a repository with its registry. A name without one is on
-// Docker Hub, by a convention older than the specifications.
-func longRepo(s string) string {
-	s = strings.ToLower(strings.Trim(s, "/"))
-	if s == "" {
-		return ""
-	}
-	host, rest, ok := strings.Cut(s, "/")
-	switch {
-	case !ok:
-		return "docker.io/library/" + s
-	case host == "index.docker.io":
-		return "docker.io/" + rest
-	case strings.ContainsAny(host, ".:") || host == "localhost":
-		return s
-	}
-	return "docker.io/" + s
-}
+// longRepo gives a repository with its registry.
+func longRepo(s string) string { return imageref.Parse(s).Name() }
 
 // is tells whether c names the artifact.
 func (id *identity) is(c *component) bool {

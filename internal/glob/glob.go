@@ -16,8 +16,11 @@ type Glob struct {
 	re    *regexp.Regexp
 }
 
-// New reads a pattern. It never fails: a pattern too large to be compiled matches
-// nothing.
+// maxPattern bounds a pattern with stars, bytes: names are shorter.
+const maxPattern = 4096
+
+// New reads a pattern. It never fails: a pattern with stars of more than 4 KiB
+// matches nothing.
 func New(pattern string) *Glob {
 	g := &Glob{text: pattern, plain: !strings.ContainsAny(pattern, "*?")}
 	if !g.plain {
@@ -27,6 +30,9 @@ func New(pattern string) *Glob {
 }
 
 func compile(pattern string) *regexp.Regexp {
+	if len(pattern) > maxPattern {
+		return nil
+	}
 	var b strings.Builder
 	b.WriteString(`(?s)\A`)
 	rest := pattern

@@ -171,7 +171,7 @@ func (c *Condition) test(x ast.Expr) (Test, bool) {
 		if f = c.field(r); f == nil {
 			return Test{}, false
 		}
-		l, r = r, l
+		r = l
 		if turned, ok := map[string]string{operators.Less: operators.Greater, operators.Greater: operators.Less, operators.LessEquals: operators.GreaterEquals, operators.GreaterEquals: operators.LessEquals}[op]; ok {
 			op = turned
 		}
