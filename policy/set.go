@@ -144,6 +144,9 @@ func (s *Set) Empty() bool { return s == nil || len(s.policies) == 0 }
 
 // Policies gives the documents of the set's policies, in order of their names.
 func (s *Set) Policies() []document.Policy {
+	if s == nil {
+		return nil
+	}
 	var out []document.Policy
 	for _, p := range s.policies {
 		out = append(out, *p.doc)
@@ -153,6 +156,9 @@ func (s *Set) Policies() []document.Policy {
 
 // Exceptions gives the documents of the set's exceptions, in order of their names.
 func (s *Set) Exceptions() []document.Exception {
+	if s == nil {
+		return nil
+	}
 	var out []document.Exception
 	for _, e := range s.exceptions {
 		out = append(out, *e.doc)

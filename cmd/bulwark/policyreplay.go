@@ -71,7 +71,8 @@ const policyReplayLong = `Ask policies about inputs that were recorded by bulwar
 tell what they would newly refuse, newly let pass or treat otherwise than those of
 --against do, grouped by rule. Every input is judged at the time of its record.
 
-A line that cannot be read is counted and told; the exit code is 3 then.`
+A line that cannot be read is counted and told; the exit code is 3 then, and when
+no input is of the subject of any of the policies.`
 
 func (p *program) policyReplay() *cobra.Command {
 	var o candidateFlags
@@ -97,7 +98,7 @@ func (p *program) policyReplay() *cobra.Command {
 				}
 			}
 			out := r.Result()
-			p.conclude(o.failOnChange && len(out.Changes) > 0, out.Bad > 0)
+			p.conclude(o.failOnChange && len(out.Changes) > 0, out.Bad > 0 || out.Asked == 0)
 			if o.format == "json" {
 				return p.writeJSON(out)
 			}

@@ -32,6 +32,7 @@ type Replay struct {
 	candidate, base *policy.Set
 	views           map[string][2]*policy.View
 	groups          map[changeKey]*Change
+	kinds           map[string]bool // of inputs that were read
 	result          Replayed
 }
 
@@ -45,6 +46,8 @@ type Replayed struct {
 	Other    int      `json:"otherEffect"`  // inputs that neither refuses, or both do, with different effects
 	Changes  []Change `json:"changes"`      // by rule: newly refused first, then newly passing, then the others
 	Same     int      `json:"same"`         // inputs of which both say the same
+	Unasked  []string `json:"unasked"`      // policies of the candidate about subjects that no input is of
+	Asked    int      `json:"asked"`        // the others
 }
 
 // A Change is inputs of which the candidate says something else because of one rule.
@@ -61,7 +64,7 @@ type changeKey struct{ kind, rule, from, to string }
 
 // NewReplay compares a candidate with what there is; a nil base is no policies.
 func NewReplay(candidate, base *policy.Set) *Replay {
-	return &Replay{candidate: candidate, base: base, views: map[string][2]*policy.View{}, groups: map[changeKey]*Change{}}
+	return &Replay{candidate: candidate, base: base, views: map[string][2]*policy.View{}, groups: map[changeKey]*Change{}, kinds: map[string]bool{}}
 }
 
 // Read takes inputs as scans record them, one JSON object a line. A line that cannot
@@ -132,6 +135,7 @@ func (r *Replay) input(name string, line int, data []byte) error {
 		}
 	}
 	r.result.Inputs++
+	r.kinds[in.Kind] = true
 	base, candidate := &d[0], &d[1]
 	kind, from := "other", candidate
 	switch {
@@ -201,6 +205,16 @@ func (r *Replay) viewsOf(stage bulwark.Stage, asset *subject.Asset) ([2]*policy.
 func (r *Replay) Result() *Replayed {
 	out := r.result
 	out.BadLines = append([]string{}, out.BadLines...)
+	out.Unasked = []string{}
+	for _, p := range r.candidate.Policies() {
+		switch {
+		case p.Mode == "off":
+		case r.kinds[p.Subject.Value]:
+			out.Asked++
+		default:
+			out.Unasked = append(out.Unasked, p.Name)
+		}
+	}
 	out.Changes = []Change{}
 	for _, c := range r.groups {
 		out.Changes = append(out.Changes, *c)
@@ -226,6 +240,9 @@ func (r *Replayed) WriteText(w io.Writer) error {
 		if n := r.Bad - len(r.BadLines); n > 0 {
 			t.line("  and %d more", n)
 		}
+	}
+	if len(r.Unasked) > 0 {
+		t.line("not asked, for no input is of their subjects: %s; record some with them", strings.Join(r.Unasked, ", "))
 	}
 	for _, k := range []struct {
 		kind, what string
