@@ -120,6 +120,9 @@ type grouper struct {
 	byKey    map[groupKey]*group
 	asked    map[askedKey]*bulwark.Considered
 	order    []*bulwark.Considered
+	// What exceptions make of findings on which rules fired; nil: some rule is not
+	// excepted. It is written last, for one finding can be subjects of several kinds.
+	statuses map[*bulwark.Finding]*bulwark.Status
 }
 
 // What is told together.
@@ -164,12 +167,23 @@ func (g *grouper) item(item *subject.Item, inline *inlines) error {
 	for i := range g.outs {
 		g.add(&g.outs[i], item, in)
 	}
-	if f := item.Finding; f != nil && closed == nil {
-		if status, ok := agreed(g.outs); ok {
-			f.Status = status
-		}
+	if f := item.Finding; f != nil && closed == nil && len(g.outs) > 0 {
+		g.status(f)
 	}
 	return nil
+}
+
+// status notes what the rules that just fired on an open finding leave of it.
+func (g *grouper) status(f *bulwark.Finding) {
+	if g.statuses == nil {
+		g.statuses = map[*bulwark.Finding]*bulwark.Status{}
+	}
+	status, ok := agreed(g.outs)
+	if !ok {
+		g.statuses[f] = nil
+	} else if _, before := g.statuses[f]; !before {
+		g.statuses[f] = &status
+	}
 }
 
 // closedBy says what closed a finding before any rule was asked; nil is nothing.
@@ -304,6 +318,11 @@ func (g *grouper) close() {
 			g.decision.Errors = append(g.decision.Errors, r)
 		} else {
 			g.decision.Reasons = append(g.decision.Reasons, r)
+		}
+	}
+	for f, status := range g.statuses {
+		if status != nil {
+			f.Status = *status
 		}
 	}
 	for _, c := range g.order {
