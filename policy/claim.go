@@ -35,7 +35,7 @@ func (l Lint) Claims(ctx context.Context, s *Set, reports iter.Seq[*bulwark.Repo
 		return nil, nil, nil
 	}
 	w := linter{Lint: l, set: s, uses: make([]use, len(s.exceptions))}
-	w.stages = bulwark.Stages()
+	w.stages = s.asked()
 	c := claims{by: map[claimKey]*claim{}}
 	open := map[int]bool{} // those that findings must tell of
 	for i, e := range s.exceptions {
@@ -61,7 +61,7 @@ func (l Lint) Claims(ctx context.Context, s *Set, reports iter.Seq[*bulwark.Repo
 				c.found(i, r, f)
 			}
 		}
-		if err := w.walk(ctx, reopen(r), nil); err != nil {
+		if err := w.walk(ctx, reopened(r), nil); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -50,12 +50,27 @@ type rule struct {
 	name       string // "policy/rule"
 	doc        *document.Rule
 	when       *condition.Condition
+	found      found                // how an index finds it
 	message    *condition.Condition // nil: its description
 	remedy     *condition.Condition // nil: none
 	effects    map[bulwark.Stage]bulwark.Effect
 	severity   bulwark.Severity
 	controls   []string
 	exceptions []*exception // that may be from it, in the order of their names
+}
+
+// found is a variable and the texts one of which it has where a rule may fire; it is
+// not ok where there is no such.
+type found struct {
+	field string
+	texts []string
+	ok    bool
+}
+
+// foundBy reads how an index finds a condition, which takes microseconds.
+func foundBy(c *condition.Condition) (f found) {
+	f.field, f.texts, f.ok = c.Keys()
+	return f
 }
 
 // effectsAt lists what can be done about a subject at a stage, beside allowing.
@@ -201,6 +216,7 @@ func (l *loader) rule(p *policy, d *document.Rule) *rule {
 	if len(l.faults) > before {
 		return nil
 	}
+	r.found = foundBy(r.when)
 	return r
 }
 

@@ -89,18 +89,17 @@ func (s *Set) At(stage bulwark.Stage, asset *subject.Asset) *View {
 func (t *table) index() {
 	at := map[string]int{}
 	for i, r := range t.rules {
-		field, texts, ok := r.when.Keys()
-		if !ok {
+		if !r.found.ok {
 			t.always = append(t.always, i)
 			continue
 		}
-		k, ok := at[field]
+		k, ok := at[r.found.field]
 		if !ok {
 			k = len(t.keys)
-			at[field] = k
-			t.keys = append(t.keys, key{read: t.env.Key(field), rules: map[string][]int{}})
+			at[r.found.field] = k
+			t.keys = append(t.keys, key{read: t.env.Key(r.found.field), rules: map[string][]int{}})
 		}
-		for _, s := range texts {
+		for _, s := range r.found.texts {
 			t.keys[k].rules[s] = append(t.keys[k].rules[s], i)
 		}
 		t.keys[k].all = append(t.keys[k].all, i)

@@ -17,6 +17,7 @@ import (
 // exception is one Exception document, compiled.
 type exception struct {
 	doc      *document.Exception
+	name     string // as decisions and statuses name it
 	tier     tier
 	scope    scope
 	match    map[string]*condition.Condition // by kind of subject; nil: everything
@@ -59,7 +60,7 @@ func (l *loader) exceptions() {
 
 func (l *loader) exception(d *document.Exception) *exception {
 	before := len(l.faults)
-	e := &exception{doc: d, tier: tiers[d.ApproverTier], kind: d.For.Subject.Value}
+	e := &exception{doc: d, name: byException + d.Name, tier: tiers[d.ApproverTier], kind: d.For.Subject.Value}
 	if e.tier == tierGuardrail && l.local[d.Place.File] {
 		l.fault(d.Place, "an exception beside what is judged cannot be approved by the guardrail tier: give the file with --policy")
 	}
@@ -174,7 +175,7 @@ func unevaluated(err error) string { return "its match cannot be evaluated: " + 
 // consider says whether the exception is about an input on which a rule fired, and
 // whether it holds, and why not.
 func (e *exception) consider(r *rule, v *View, subject any, in *condition.Input, at time.Time) asked {
-	out := asked{name: byException + e.doc.Name}
+	out := asked{name: e.name}
 	if !v.within[e] || !e.scope.chooses(subject) {
 		out.why = notWithin
 		return out
@@ -207,7 +208,7 @@ func (e *exception) holds(r *rule, at time.Time) (bool, string) {
 
 // status is what the exception makes of a finding.
 func (e *exception) status() bulwark.Status {
-	s := bulwark.Status{State: bulwark.StateAccepted, By: byException + e.doc.Name, Reason: e.doc.Reason, Owner: e.doc.Owner, Until: e.doc.Expires.UTC().Format(time.RFC3339)}
+	s := bulwark.Status{State: bulwark.StateAccepted, By: e.name, Reason: e.doc.Reason, Owner: e.doc.Owner, Until: e.doc.Expires.UTC().Format(time.RFC3339)}
 	if x := e.doc.VEX; x != nil {
 		switch x.Status {
 		case "not_affected":

@@ -64,9 +64,13 @@ func (x *inlines) apply(item *subject.Item, outs []outcome) {
 	if len(x.list) == 0 || item.Finding == nil || len(item.Finding.Evidence) == 0 {
 		return
 	}
+	var aliases []string
+	if v, ok := item.Subject.(*subject.Vulnerability); ok {
+		aliases = v.V.Aliases
+	}
 	for i := range x.list {
 		s := &x.list[i]
-		if s.why != "" && s.matched == 0 || !s.about(item.Finding) { // it cannot be read
+		if s.why != "" && s.matched == 0 || !s.about(item.Finding, aliases) { // it cannot be read
 			continue
 		}
 		s.matched++
@@ -94,10 +98,11 @@ func (x *inlines) apply(item *subject.Item, outs []outcome) {
 	}
 }
 
-// about tells whether the comment is about a finding: about its rule, and beside
-// every one of its places.
-func (s *inline) about(f *bulwark.Finding) bool {
-	if !s.rule.Match(strings.ToLower(f.Rule)) {
+// about tells whether the comment is about a finding: about its rule, by that name
+// or another, and beside every one of its places.
+func (s *inline) about(f *bulwark.Finding, aliases []string) bool {
+	named := func(n string) bool { return s.rule.Match(strings.ToLower(n)) }
+	if !named(f.Rule) && !slices.ContainsFunc(aliases, named) {
 		return false
 	}
 	return !slices.ContainsFunc(f.Evidence, func(e bulwark.Evidence) bool {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bulwark-sec/bulwark"
@@ -103,11 +102,7 @@ func (l Lint) Exceptions(ctx context.Context, s *Set, newest, older iter.Seq[*bu
 	}
 	w := linter{Lint: l, set: s, uses: make([]use, len(s.exceptions)), entries: make([]past, len(l.Ignores)), last: map[string]time.Time{}}
 	w.out.Exceptions, w.out.Entries = len(s.exceptions), len(l.Ignores)
-	for _, stage := range bulwark.Stages() {
-		if slices.ContainsFunc(s.policies, func(p *policy) bool { return slices.Contains(p.stages, stage) }) {
-			w.stages = append(w.stages, stage)
-		}
-	}
+	w.stages = s.asked()
 	for r := range newest {
 		if err := ctx.Err(); err != nil {
 			return Linted{}, err
@@ -142,20 +137,43 @@ func (l Lint) Exceptions(ctx context.Context, s *Set, newest, older iter.Seq[*bu
 	return w.out, ctx.Err()
 }
 
+// asked gives the fewest stages at which every rule is asked.
+func (s *Set) asked() (out []bulwark.Stage) {
+	type answer struct {
+		rule  *rule
+		allow bool
+	}
+	seen := map[answer]bool{}
+	for _, stage := range bulwark.Stages() {
+		more := false
+		for _, p := range s.policies {
+			if !slices.Contains(p.stages, stage) {
+				continue
+			}
+			for _, r := range p.rules {
+				if e, ok := r.effects[stage]; ok {
+					a := answer{r, e == bulwark.EffectAllow}
+					more, seen[a] = more || !seen[a], true
+				}
+			}
+		}
+		if more {
+			out = append(out, stage)
+		}
+	}
+	return out
+}
+
 // artifactKey tells artifacts apart over the years: by what they are called, for
 // their digests change with every build.
 func artifactKey(r *bulwark.Report) string { return string(r.Artifact.Kind) + "\x00" + r.Artifact.Name }
 
-// reopen gives a copy of a report in which whatever exceptions and comments closed
-// is open again. What others state, ignore files and baselines stay.
-func reopen(r *bulwark.Report) *bulwark.Report {
+// reopened gives a copy of a report in which whatever exceptions and comments
+// closed is open again.
+func reopened(r *bulwark.Report) *bulwark.Report {
 	out := *r
 	out.Findings = slices.Clone(r.Findings)
-	for i := range out.Findings {
-		if by := out.Findings[i].Status.By; strings.HasPrefix(by, "exception/") || strings.HasPrefix(by, "inline/") {
-			out.Findings[i].Status = bulwark.Status{}
-		}
-	}
+	Reopen(out.Findings)
 	return &out
 }
 
@@ -205,7 +223,7 @@ func (w *linter) pending() bool {
 
 // newest asks the newest report of an artifact about everything.
 func (w *linter) newest(ctx context.Context, r *bulwark.Report) error {
-	r = reopen(r)
+	r = reopened(r)
 	comments := (&View{}).inline(r, w.Now)
 	if err := w.walk(ctx, r, comments); err != nil {
 		return err
@@ -225,7 +243,7 @@ func (w *linter) older(ctx context.Context, r *bulwark.Report) error {
 		return nil
 	}
 	w.last[key] = r.Created
-	r = reopen(r)
+	r = reopened(r)
 	probe := linter{Lint: w.Lint, set: w.set, stages: w.stages, uses: make([]use, len(w.uses))}
 	if err := probe.walk(ctx, r, nil); err != nil {
 		return err

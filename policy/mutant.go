@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/bulwark-sec/bulwark"
 	"github.com/bulwark-sec/bulwark/policy/condition"
@@ -84,6 +85,7 @@ func (s *Set) Mutate(m *Mutant) (*Set, error) {
 				if changed.when, err = recompiled(r.when, m); err != nil {
 					return nil, err
 				}
+				changed.found = foundBy(changed.when)
 				other.rules = slices.Clone(p.rules)
 				other.rules[k] = &changed
 			}
@@ -139,6 +141,47 @@ func (s *Set) otherException(e *exception, m *Mutant) (*Set, error) {
 		out.policies = append(out.policies, &other)
 	}
 	return &out, nil
+}
+
+// Noticed gives a function that tells whether what a mutant changes says something
+// else of a subject than the set does, in microseconds: where it does not, nothing
+// is decided otherwise. Mutated is what Mutate gave.
+func (s *Set) Noticed(m *Mutant, mutated *Set) func(kind string, subject any, unknown []string, at time.Time) bool {
+	before, after := s.conditions(m), mutated.conditions(m)
+	return func(kind string, subject any, unknown []string, at time.Time) bool {
+		c := before[kind]
+		if c == nil {
+			return false
+		}
+		in, err := c.Env().Bind(subject, at, unknown)
+		if err != nil {
+			return true // which deciding will tell
+		}
+		defer in.Release()
+		was, _ := c.Eval(in)
+		now := condition.No // the rule is gone
+		if other := after[kind]; other != nil {
+			now, _ = other.Eval(in)
+		}
+		return was != now || was == condition.Unknown // why it is unknown may differ
+	}
+}
+
+// conditions gives those that a mutant is about, by kind of subject.
+func (s *Set) conditions(m *Mutant) map[string]*condition.Condition {
+	for _, e := range s.exceptions {
+		if "exception/"+e.doc.Name == m.Name {
+			return e.match
+		}
+	}
+	for _, p := range s.policies {
+		for _, r := range p.rules {
+			if r.name == m.Name {
+				return map[string]*condition.Condition{p.kind.Name: r.when}
+			}
+		}
+	}
+	return nil
 }
 
 // Only gives a set that has no other policies than those named. Its digest is that

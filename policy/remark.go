@@ -51,26 +51,40 @@ func (w *linter) item(v *View, item *subject.Item, in *condition.Input, outs []o
 		}
 		for _, i := range applied {
 			u := &w.uses[i]
-			if !u.covered {
-				u.covered, u.shadows = true, slices.Clone(applied)
-			} else {
-				u.shadows = slices.DeleteFunc(u.shadows, func(j int) bool { return !slices.Contains(applied, j) })
+			if u.covered {
+				u.shadows = slices.DeleteFunc(u.shadows, func(j int) bool { _, there := slices.BinarySearch(applied, j); return !there })
+				continue
+			}
+			u.covered = true
+			for _, j := range applied {
+				if len(u.shadows) < maxShadows && w.outlives(i, j) {
+					u.shadows = append(u.shadows, j)
+				}
 			}
 		}
 	}
 }
 
-// shadows tells whether a second exception makes the first one idle, given that it
-// covers everything that the first was seen to cover.
-func (w *linter) shadows(first, second int) bool {
+// maxShadows bounds the exceptions that may make one idle: thousands may cover the
+// same finding.
+const maxShadows = 64
+
+// outlives tells whether a second exception says the same as the first one, for
+// longer.
+func (w *linter) outlives(first, second int) bool {
 	a, b := w.set.exceptions[first], w.set.exceptions[second]
 	if first == second || b.tier < a.tier || vexState(a) != vexState(b) {
 		return false
 	}
 	// One of two that end together goes, not both.
-	if c := b.doc.Expires.Compare(a.doc.Expires); c < 0 || c == 0 && second > first {
-		return false
-	}
+	c := b.doc.Expires.Compare(a.doc.Expires)
+	return c > 0 || c == 0 && second < first
+}
+
+// shadows tells whether a second exception, which outlives the first one and covers
+// everything that it was seen to cover, is from all its rules.
+func (w *linter) shadows(first, second int) bool {
+	a, b := w.set.exceptions[first], w.set.exceptions[second]
 	for _, p := range w.set.policies {
 		for _, r := range p.rules {
 			if a.from(r) && !b.from(r) {
@@ -217,7 +231,7 @@ func (w *linter) comments(r *bulwark.Report, x *inlines) {
 		}
 		about := 0
 		for k := range r.Findings {
-			if f := &r.Findings[k]; f.Status.State != bulwark.StateSuppressed && len(f.Evidence) > 0 && s.about(f) {
+			if f := &r.Findings[k]; f.Status.State != bulwark.StateSuppressed && len(f.Evidence) > 0 && s.about(f, r.Advisories[f.Rule].Aliases) {
 				about++
 			}
 		}

@@ -87,7 +87,8 @@ func runStory() int {
 //	zip OUT DIR          pack what lies in DIR into a zip archive
 //	manual PAGE…         do what pages below docs tell, see runManual
 //
-// A story finds the files of testdata/world/world.txtar below $WORLD.
+// A story finds the files of testdata/world/world.txtar below $WORLD, and example
+// policies with their tests below $EXAMPLES.
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
@@ -154,8 +155,12 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	examples, err := filepath.Abs("../../policy/policytest/testdata/examples")
+	if err != nil {
+		return err
+	}
 	for k, v := range map[string]string{
-		"DOCS": docs, "HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
+		"DOCS": docs, "EXAMPLES": examples, "HOME": home, "WORLD": world, "LANG": "C.UTF-8", "TERM": "xterm-256color",
 		"DOCKER_HOST":         "unix://" + filepath.Join(env.WorkDir, "no-docker.sock"),
 		"CONTAINER_HOST":      "unix://" + filepath.Join(env.WorkDir, "no-podman.sock"),
 		"CONTAINERD_ADDRESS":  filepath.Join(env.WorkDir, "no-containerd.sock"),

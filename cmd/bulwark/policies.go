@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/policy/bundle"
 	"github.com/bulwark-sec/bulwark/policy/lib"
+	"github.com/bulwark-sec/bulwark/policy/policytest"
 )
 
 // policySources say where policies come from.
@@ -51,9 +52,14 @@ func (o *gateFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.failOn, "fail-on", "", "fail when a finding of this severity or worse is open: critical, high, medium, low")
 	f.BoolVar(&o.ignoreUnfixed, "ignore-unfixed", false, "vulnerabilities without a fix do not fail --fail-on")
 	o.policySources.add(f)
+	o.addAbout(f)
+	f.StringVar(&o.record, "record-inputs", "", "append every input that policies were asked about to this file, for bulwark policy replay")
+}
+
+// addAbout adds what is said of what is judged.
+func (o *gateFlags) addAbout(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.labels, "label", nil, "NAME=VALUE of what is judged, for the scope of policies; may be repeated")
 	f.StringVar(&o.stage, "stage", string(bulwark.StageBuild), "stage that policies are asked about: build, registry, admit, run")
-	f.StringVar(&o.record, "record-inputs", "", "append every input that policies were asked about to this file, for bulwark policy replay")
 }
 
 func (o *gateFlags) addTrust(f *pflag.FlagSet) {
@@ -61,8 +67,8 @@ func (o *gateFlags) addTrust(f *pflag.FlagSet) {
 	f.DurationVar(&o.staleAfter, "stale-after", policy.DefaultStaleAfter, "age of the database from which on the exit code is 3; 0 is never")
 }
 
-// judge makes a judge of what was typed.
-func (p *program) judge(o *gateFlags) (policy.Judge, error) {
+// gateOf makes a judge without policies of what was typed.
+func gateOf(o *gateFlags) (policy.Judge, error) {
 	j := policy.Judge{Stage: bulwark.Stage(cmp.Or(o.stage, string(bulwark.StageBuild))), Trust: policy.Trust{AllowStarter: o.allowStarter, StaleAfter: o.staleAfter}}
 	if o.staleAfter == 0 {
 		j.Trust.StaleAfter = -1
@@ -72,6 +78,15 @@ func (p *program) judge(o *gateFlags) (policy.Judge, error) {
 	}
 	var err error
 	if j.Labels, err = parseLabels(o.labels); err != nil {
+		return j, err
+	}
+	return j, nil
+}
+
+// judge makes a judge of what was typed.
+func (p *program) judge(o *gateFlags) (policy.Judge, error) {
+	j, err := gateOf(o)
+	if err != nil {
 		return j, err
 	}
 	sources, err := p.sources(&o.policySources)
@@ -195,7 +210,8 @@ func onlyComments(b []byte) bool {
 	return true
 }
 
-// named gives the documents of a file, a directory, a bundle, or the shipped ones.
+// named gives the documents of a file, a directory, an archive, a bundle, or the
+// shipped ones.
 func (p *program) named(name string, keys []string) ([]policy.Source, error) {
 	if name == "default" {
 		var out []policy.Source
@@ -214,6 +230,13 @@ func (p *program) named(name string, keys []string) ([]policy.Source, error) {
 	b, err := readFile(name)
 	if err != nil {
 		return nil, err
+	}
+	if filepath.Ext(name) == ".txtar" {
+		out, _, err := policytest.Archive(b)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		return out, nil
 	}
 	if !bundled(b) {
 		return []policy.Source{{Name: name, Data: b}}, nil

@@ -18,6 +18,8 @@ func (p *program) policyCommand() *cobra.Command {
 	return group("policy", "decide", "Check, test and carry policies",
 		p.policyLint(),
 		p.policyTest(),
+		p.policyReplay(),
+		p.policyPreview(),
 		p.policySchema(),
 		p.policyShow(),
 		p.policyBundle(),

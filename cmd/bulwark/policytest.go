@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,7 +25,7 @@ import (
 const policyTestLong = `Run the documents of kind PolicyTest: each case is one input and what must come
 of it. Every rule needs a case that it matches and one that it does not, and
 every part of every condition is turned into its opposite once, which a case
-must notice. "default" is the shipped policies.
+must notice. "default" is the shipped policies with their tests.
 
 Files and directories are one set. A txtar archive is a set of its own: its files
 that end in .yaml, and a file "want", if there is one, with what this command
@@ -94,41 +96,45 @@ func (p *program) writeJSON(v any) error {
 
 // testSets tests what was named.
 func (p *program) testSets(ctx context.Context, args, keys []string, o policytest.Options) ([]testedSet, error) {
-	var files []policy.Source
-	var archives []string
+	var names, archives []string
 	for _, a := range args {
 		if filepath.Ext(a) == ".txtar" {
 			archives = append(archives, a)
 			continue
 		}
-		list, err := p.named(a, keys)
-		if err != nil {
-			return nil, err
-		}
-		if a == "default" {
-			for _, f := range lib.Tests() {
-				list = append(list, policy.Source{Name: f.Name, Data: f.Data})
-			}
-		}
 		below, err := archivesBelow(a)
 		if err != nil {
 			return nil, err
 		}
-		if len(list) == 0 && len(below) == 0 {
-			return nil, &bulwark.Hint{Err: fmt.Errorf("%q: there is nothing to test: %w", a, bulwark.ErrNotFound), Next: "name files that end in .yaml or .txtar, or a directory of these"}
+		archives = append(archives, below...)
+		// A directory of archives needs no documents beside them.
+		if _, err := p.allNamed([]string{a}, keys); err == nil || len(below) == 0 || !errors.Is(err, bulwark.ErrNotFound) {
+			names = append(names, a)
 		}
-		files, archives = append(files, list...), append(archives, below...)
 	}
 	var out []testedSet
-	if len(files) > 0 {
-		r, err := policytest.Run(ctx, files, o)
+	if len(names) > 0 {
+		sources, err := p.allNamed(names, keys)
 		if err != nil {
 			return nil, err
+		}
+		if slices.Contains(names, "default") {
+			for _, f := range lib.Tests() {
+				sources = append(sources, policy.Source{Name: f.Name, Data: f.Data})
+			}
+		}
+		r, err := policytest.Run(ctx, sources, o)
+		if err != nil {
+			return nil, p.faults(err)
 		}
 		out = append(out, testedSet{OK: r.OK(), Result: r})
 	}
 	for _, name := range archives {
 		s, err := testArchive(ctx, name, o)
+		if policy.Faults(err) != nil {
+			fmt.Fprintf(p.stderr, "# %s\n", name)
+			return nil, p.faults(err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

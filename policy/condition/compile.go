@@ -69,20 +69,36 @@ type Condition struct {
 	exact   bool                        // and that is all it says; else it cannot be true where the table is false
 	guard   bool                        // table is there
 	lists   []string                    // names of lists in it
-	cost    uint64
-	bounded bool // its steps are counted
+	bounded bool                        // its steps are counted
 }
 
 // Compile reads an expression that gives a boolean.
 func (e *Env) Compile(source string) (*Condition, []Fault) {
-	c, out, faults := e.compile(source)
+	c, parsed, faults := e.parse(source)
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	if !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
+	c.tabulate()
+	if c.exact {
+		// What a table says has the right types and costs little; CEL reads it when
+		// it is asked for more than that.
+		c.prog = sync.OnceValues(func() (cel.Program, error) {
+			checked, faults := c.check(parsed)
+			if len(faults) > 0 {
+				return nil, faults[0]
+			}
+			return c.plan(checked)
+		})
+		return c, nil
+	}
+	checked, faults := c.check(parsed)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	if out := checked.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
 		return nil, []Fault{{0, fmt.Sprintf("a condition is true or false; this one is %s", out)}}
 	}
-	c.tabulate()
+	c.prog = sync.OnceValues(func() (cel.Program, error) { return c.plan(checked) })
 	return c, nil
 }
 
@@ -120,6 +136,20 @@ func (e *Env) CompileTemplate(text string) (*Condition, []Fault) {
 }
 
 func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
+	c, parsed, faults := e.parse(source)
+	if len(faults) > 0 {
+		return nil, nil, faults
+	}
+	checked, faults := c.check(parsed)
+	if len(faults) > 0 {
+		return nil, nil, faults
+	}
+	c.prog = sync.OnceValues(func() (cel.Program, error) { return c.plan(checked) })
+	return c, checked.OutputType(), nil
+}
+
+// parse reads an expression and finds out which variables it has.
+func (e *Env) parse(source string) (*Condition, *cel.Ast, []Fault) {
 	if strings.TrimSpace(source) == "" {
 		return nil, nil, []Fault{{0, "the expression is empty"}}
 	}
@@ -132,29 +162,35 @@ func (e *Env) compile(source string) (*Condition, *cel.Type, []Fault) {
 	c.names(c.parsed.Expr(), nil, func(x ast.Expr, detail string) {
 		faults = append(faults, Fault{c.offset(x), detail})
 	})
-	if len(faults) > 0 {
-		return nil, nil, faults
-	}
-	checked, issues := e.env.Check(parsed)
+	return c, parsed, faults
+}
+
+// check finds mistakes of types, and conditions that cost too much.
+func (c *Condition) check(parsed *cel.Ast) (*cel.Ast, []Fault) {
+	checked, issues := c.env.env.Check(parsed)
 	if err := issues.Err(); err != nil {
-		return nil, nil, e.faults(source, issues)
+		return nil, c.env.faults(c.Source, issues)
 	}
-	cost, err := e.env.EstimateCost(checked, sizes{e})
+	cost, err := c.env.env.EstimateCost(checked, sizes{c.env})
 	if err != nil {
-		return nil, nil, []Fault{{0, err.Error()}}
+		return nil, []Fault{{0, err.Error()}}
 	}
-	if c.cost = cost.Max; cost.Max > maxCost {
-		return nil, nil, []Fault{{0, fmt.Sprintf("the condition may cost %s units for an input at its limits, the limit is %d: do not walk a list inside a walk of another, or compare with lists.NAME", units(cost.Max), maxCost)}}
+	if cost.Max > maxCost {
+		return nil, []Fault{{0, fmt.Sprintf("the condition may cost %s units for an input at its limits, the limit is %d: do not walk a list inside a walk of another, or compare with lists.NAME", units(cost.Max), maxCost)}}
 	}
+	// The sizes inside a value without a type are a guess. CEL's own count of costs
+	// takes time that grows with the square of what it counts.
+	c.bounded = c.env.dynamic(c.fields)
+	return checked, nil
+}
+
+// plan makes a program of what was checked.
+func (c *Condition) plan(checked *cel.Ast) (cel.Program, error) {
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if e.dynamic(c.fields) {
-		// The sizes inside a value without a type are a guess. CEL's own count of
-		// costs takes time that grows with the square of what it counts.
+	if c.bounded {
 		options = append(options, cel.InterruptCheckFrequency(maxSteps))
-		c.bounded = true
 	}
-	c.prog = sync.OnceValues(func() (cel.Program, error) { return e.env.Program(checked, options...) })
-	return c, checked.OutputType(), nil
+	return c.env.env.Program(checked, options...)
 }
 
 func units(n uint64) string {
@@ -431,9 +467,6 @@ func (c *Condition) Lists() []string {
 func (c *Condition) Where(name string) int {
 	return max(0, len([]rune(c.Source[:max(0, strings.Index(c.Source, name))])))
 }
-
-// Cost gives what the condition costs at most, in CEL's units.
-func (c *Condition) Cost() uint64 { return c.cost }
 
 // errNotKnown is why a condition is unknown whose variables are.
 var errNotKnown = errors.New("not known")

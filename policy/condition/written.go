@@ -7,6 +7,9 @@ import "cel.dev/cel-go/common/ast"
 // written gives an expression as somebody wrote it, with the calls of macros in
 // place of what CEL makes of them.
 func written(parsed *ast.AST) *ast.AST {
+	if len(parsed.SourceInfo().MacroCalls()) == 0 {
+		return parsed
+	}
 	w := writer{info: parsed.SourceInfo(), f: ast.NewExprFactory()}
 	info := ast.CopySourceInfo(w.info)
 	for id := range w.info.MacroCalls() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bulwark-sec/bulwark/policy"
 	"github.com/bulwark-sec/bulwark/policy/document"
@@ -62,28 +63,47 @@ func (r *runner) kills(ctx context.Context, m *policy.Mutant) (killed bool, why 
 		name, _, _ := strings.Cut(rule, "/")
 		policies[name] = true
 	}
-	sets := map[string]*policy.Set{}
-	for _, e := range r.cases {
-		if err := ctx.Err(); err != nil {
-			return false, "", err
-		}
-		if e.failed || !slices.ContainsFunc(e.asked, func(p string) bool { return policies[p] && r.kinds[p] == e.kind }) {
-			continue
-		}
-		set := sets[e.lists]
-		if set == nil {
-			if set, err = r.lists[e.lists].Mutate(m); err != nil {
-				return false, err.Error(), nil
+	try := map[string]*trial{}
+	for _, first := range []bool{true, false} { // those that name the rule will notice
+		for _, e := range r.cases {
+			if err := ctx.Err(); err != nil {
+				return false, "", err
 			}
-			sets[e.lists] = set
-		}
-		diff, err := e.compare(set.Only(e.asked).At(e.stage, e.asset))
-		if err != nil {
-			return false, "", fmt.Errorf("%s: case %q: %w", e.doc.Place, e.doc.Name, err)
-		}
-		if len(diff) > 0 {
-			return true, "", nil
+			if e.failed || e.names(m) != first || !slices.ContainsFunc(e.asked, func(p string) bool { return policies[p] && r.kinds[p] == e.kind }) {
+				continue
+			}
+			t := try[e.lists]
+			if t == nil {
+				set := r.lists[e.lists]
+				mutated, err := set.Mutate(m)
+				if err != nil {
+					return false, err.Error(), nil
+				}
+				t = &trial{mutated, set.Noticed(m, mutated)}
+				try[e.lists] = t
+			}
+			if !t.noticed(e.kind, e.subject, e.unknown, e.now) {
+				continue
+			}
+			diff, err := e.compare(t.set.Only(e.asked).At(e.stage, e.asset))
+			if err != nil {
+				return false, "", fmt.Errorf("%s: case %q: %w", e.doc.Place, e.doc.Name, err)
+			}
+			if len(diff) > 0 {
+				return true, "", nil
+			}
 		}
 	}
 	return false, "", nil
+}
+
+// A trial is a set in which a mutant lives.
+type trial struct {
+	set     *policy.Set
+	noticed func(kind string, subject any, unknown []string, at time.Time) bool
+}
+
+// names tells whether the case says what must become of a rule of the mutant.
+func (e *example) names(m *policy.Mutant) bool {
+	return slices.ContainsFunc(m.Rules(), func(rule string) bool { return e.rules[rule] != "" })
 }

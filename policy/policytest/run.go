@@ -118,6 +118,9 @@ type runner struct {
 	kinds   map[string]string      // of policies, by name
 	cases   []*example
 	faults  []error
+
+	last    *policy.View // of the last case
+	lastKey string
 }
 
 // An example is a case made ready.
@@ -341,7 +344,10 @@ func (r *runner) run(ctx context.Context, tests []document.PolicyTest, out *Resu
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		v := r.lists[e.lists].Only(e.asked).At(e.stage, e.asset)
+		v, err := r.view(e)
+		if err != nil {
+			return err
+		}
 		answers, err := v.Answers(e.kind, e.subject, e.unknown, e.now)
 		if err != nil {
 			return fmt.Errorf("%s: case %q: %w", e.doc.Place, e.doc.Name, err)
@@ -367,6 +373,20 @@ func (r *runner) run(ctx context.Context, tests []document.PolicyTest, out *Resu
 		}
 	}
 	return nil
+}
+
+// view gives the set of a case as it holds for its asset. Most cases of a test are
+// about the same.
+func (r *runner) view(e *example) (*policy.View, error) {
+	asset, err := json.Marshal(e.asset)
+	if err != nil {
+		return nil, fmt.Errorf("%s: case %q: %w", e.doc.Place, e.doc.Name, err)
+	}
+	key := strings.Join([]string{e.lists, string(e.stage), string(asset), strings.Join(e.asked, " ")}, "\x00")
+	if r.lastKey != key {
+		r.lastKey, r.last = key, r.lists[e.lists].Only(e.asked).At(e.stage, e.asset)
+	}
+	return r.last, nil
 }
 
 // compare holds what comes of a case against what is wanted.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/bulwark-sec/bulwark/policy/document"
 )
@@ -114,4 +115,21 @@ func number(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// plain makes of text that somebody else wrote one line of at most n characters,
+// without what a terminal takes for commands.
+func plain(s string, n int) string {
+	var b strings.Builder
+	for _, c := range s {
+		if n--; n < 0 {
+			b.WriteString("…")
+			break
+		}
+		if !unicode.IsPrint(c) {
+			c = ' '
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
 }
