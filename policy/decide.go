@@ -43,6 +43,7 @@ type table struct {
 	always []int   // those that are not found by a key
 	keys   []key
 	picked sync.Pool // *[]int
+	covers covers
 }
 
 type key struct {
@@ -77,8 +78,9 @@ func (s *Set) At(stage bulwark.Stage, asset *subject.Asset) *View {
 			}
 		}
 	}
-	for _, t := range v.tables {
+	for kind, t := range v.tables {
 		t.index()
+		t.covers = v.covers(kind, t.env)
 	}
 	return v
 }
@@ -167,8 +169,9 @@ type closing struct {
 	name, why string
 }
 
-// judge asks every rule that may fire.
-func (v *View) judge(kind string, subject any, in *condition.Input, at time.Time, closed *closing, out []outcome) []outcome {
+// judge asks every rule that may fire. Of exceptions it asks those in hits, or all
+// when that is nil.
+func (v *View) judge(kind string, subject any, in *condition.Input, at time.Time, closed *closing, hits []hit, out []outcome) []outcome {
 	t := v.tables[kind]
 	picked := t.pick(in)
 	var done *policy // has answered
@@ -190,7 +193,7 @@ func (v *View) judge(kind string, subject any, in *condition.Input, at time.Time
 				done = r.policy
 			}
 		}
-		v.settle(&o, subject, in, at, closed)
+		v.settle(&o, subject, in, at, closed, hits)
 		out = append(out, o)
 	}
 	t.picked.Put(picked)
@@ -199,7 +202,7 @@ func (v *View) judge(kind string, subject any, in *condition.Input, at time.Time
 
 // settle finds out what comes of a rule that fired: exceptions, grace and mode can
 // only make it milder.
-func (v *View) settle(o *outcome, subject any, in *condition.Input, at time.Time, closed *closing) {
+func (v *View) settle(o *outcome, subject any, in *condition.Input, at time.Time, closed *closing, hits []hit) {
 	r := o.rule
 	if o.effect = o.wanted; o.effect == bulwark.EffectAllow {
 		return
@@ -212,12 +215,21 @@ func (v *View) settle(o *outcome, subject any, in *condition.Input, at time.Time
 			o.effect, o.held = min(o.effect, bulwark.EffectIgnore), "closed by "+closed.name+": "+closed.why
 		}
 	}
-	for _, e := range r.exceptions {
-		a := e.consider(r, v, subject, in, at)
+	ask := func(e *exception, a asked) {
 		o.asked = append(o.asked, a)
 		if a.applied && o.by == nil {
 			o.by = e
 			o.effect, o.held, o.until = min(o.effect, bulwark.EffectIgnore), "excepted by "+e.doc.Name+" "+a.why, e.doc.Expires.UTC()
+		}
+	}
+	if hits == nil {
+		for _, e := range r.exceptions {
+			ask(e, e.consider(r, v, subject, in, at))
+		}
+	}
+	for i := range hits {
+		if h := &hits[i]; h.from(r) {
+			ask(h.exception, h.consider(r, at))
 		}
 	}
 	if o.err == nil && o.effect > bulwark.EffectAlert && r.doc.Grace != nil {
@@ -317,7 +329,7 @@ func (v *View) Decide(kind string, subject any, unknown []string, at time.Time) 
 		return bulwark.Decision{}, err
 	}
 	defer in.Release()
-	outs := v.judge(kind, subject, in, at, nil, nil)
+	outs := v.judge(kind, subject, in, at, nil, nil, nil)
 	if len(outs) == 0 {
 		return d, nil
 	}

@@ -42,10 +42,15 @@ func (l *loader) exceptions() {
 		}
 	}
 	slices.SortFunc(l.set.exceptions, func(a, b *exception) int { return compare(a.doc.Name, b.doc.Name) })
+	pairs := 0
 	for _, e := range l.set.exceptions {
 		for _, p := range l.set.policies {
 			for _, r := range p.rules {
 				if e.from(r) {
+					if pairs++; pairs > maxPairs {
+						l.fault(e.doc.Place, "all exceptions together are from more than %d rules: name policies in \"for\"", maxPairs)
+						return
+					}
 					r.exceptions = append(r.exceptions, e)
 				}
 			}
@@ -159,20 +164,28 @@ func (e *exception) matches(kind string, in *condition.Input) (condition.Truth, 
 // day on which an exception ends, as a person reads it.
 func (e *exception) until() string { return day(e.doc.Expires.Add(-time.Second)) }
 
+// Why exceptions are about something else.
+const (
+	notWithin  = "what is judged is outside its scope"
+	notMatched = "its match is false"
+)
+
+func unevaluated(err error) string { return "its match cannot be evaluated: " + err.Error() }
+
 // consider says whether the exception is about an input on which a rule fired, and
 // whether it holds, and why not.
 func (e *exception) consider(r *rule, v *View, subject any, in *condition.Input, at time.Time) asked {
 	out := asked{name: e.name}
 	if !v.within[e] || !e.scope.chooses(subject) {
-		out.why = "what is judged is outside its scope"
+		out.why = notWithin
 		return out
 	}
 	switch truth, err := e.matches(r.policy.kind.Name, in); {
 	case err != nil:
-		out.about, out.why = true, "its match cannot be evaluated: "+err.Error()
+		out.about, out.why = true, unevaluated(err)
 		return out
 	case truth != condition.Yes:
-		out.why = "its match is false"
+		out.why = notMatched
 		return out
 	}
 	out.about = true

@@ -55,7 +55,7 @@ func (v *View) Answers(kind string, subject any, unknown []string, at time.Time)
 // in [View.Decide].
 func (v *View) answers(kind string, subject any, unknown []string, at time.Time, leaves bool, settle func(*outcome, *condition.Input)) ([]Explanation, error) {
 	if settle == nil {
-		settle = func(o *outcome, in *condition.Input) { v.settle(o, subject, in, at, nil) }
+		settle = func(o *outcome, in *condition.Input) { v.settle(o, subject, in, at, nil, nil) }
 	}
 	t := v.tables[kind]
 	if t == nil {
@@ -137,7 +137,7 @@ func (j Judge) Explain(r *bulwark.Report, id string, at time.Time) ([]Account, e
 		}
 		closed := closedBy(item.Finding)
 		rules, err := v.answers(item.Kind, item.Subject, item.Unknown, at, true, func(o *outcome, in *condition.Input) {
-			v.settle(o, item.Subject, in, at, closed)
+			v.settle(o, item.Subject, in, at, closed, nil)
 			one := []outcome{*o}
 			comments.apply(&item, one)
 			*o = one[0]

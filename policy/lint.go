@@ -304,7 +304,7 @@ func (w *linter) walk(ctx context.Context, r *bulwark.Report, comments *inlines)
 		outs = outs[:0]
 		for _, v := range views {
 			if v.Judges(item.Kind) {
-				outs = v.judge(item.Kind, item.Subject, in, w.Now, nil, outs)
+				outs = v.judge(item.Kind, item.Subject, in, w.Now, nil, nil, outs)
 			}
 		}
 		outs = slices.DeleteFunc(outs, func(o outcome) bool { return o.effect == bulwark.EffectAllow })

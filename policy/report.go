@@ -116,10 +116,16 @@ type grouper struct {
 	record   func(Input) error
 	uses     []Use
 	outs     []outcome
+	hits     []hit
+	scratch  []int
+	fired    []*rule // in the order in which they fired first
 	groups   []*group
 	byKey    map[groupKey]*group
 	asked    map[askedKey]*bulwark.Considered
 	order    []*bulwark.Considered
+	// What exceptions make of findings on which rules fired; nil: some rule is not
+	// excepted. It is written last, for one finding can be subjects of several kinds.
+	statuses map[*bulwark.Finding]*bulwark.Status
 }
 
 // What is told together.
@@ -158,18 +164,33 @@ func (g *grouper) item(item *subject.Item, inline *inlines) error {
 		}
 	}
 	closed := closedBy(item.Finding)
-	g.outs = g.view.judge(item.Kind, item.Subject, in, g.at, closed, g.outs[:0])
+	if g.hits == nil {
+		g.hits = []hit{}
+	}
+	g.hits, g.scratch = t.covers.hits(item.Kind, item.Subject, in, g.hits[:0], g.scratch[:0])
+	g.outs = g.view.judge(item.Kind, item.Subject, in, g.at, closed, g.hits, g.outs[:0])
 	inline.apply(item, g.outs)
-	g.count(item, in)
+	g.count()
 	for i := range g.outs {
 		g.add(&g.outs[i], item, in)
 	}
-	if f := item.Finding; f != nil && closed == nil {
-		if status, ok := agreed(g.outs); ok {
-			f.Status = status
-		}
+	if f := item.Finding; f != nil && closed == nil && len(g.outs) > 0 {
+		g.status(f)
 	}
 	return nil
+}
+
+// status notes what the rules that just fired on an open finding leave of it.
+func (g *grouper) status(f *bulwark.Finding) {
+	if g.statuses == nil {
+		g.statuses = map[*bulwark.Finding]*bulwark.Status{}
+	}
+	status, ok := agreed(g.outs)
+	if !ok {
+		g.statuses[f] = nil
+	} else if _, before := g.statuses[f]; !before {
+		g.statuses[f] = &status
+	}
 }
 
 // closedBy says what closed a finding before any rule was asked; nil is nothing.
@@ -201,24 +222,16 @@ func nonEmpty(list ...string) []string {
 	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
 }
 
-// count says which exceptions are about the item.
-func (g *grouper) count(item *subject.Item, in *condition.Input) {
-	for i, e := range g.view.set.exceptions {
-		if !g.view.within[e] || !e.about(item.Kind) || !e.scope.chooses(item.Subject) {
-			continue
-		}
-		if e.match == nil && len(g.outs) == 0 {
+// count says which exceptions are about the item that was judged.
+func (g *grouper) count() {
+	for i := range g.hits {
+		h := &g.hits[i]
+		if h.err != nil || h.match == nil && len(g.outs) == 0 {
 			continue // it is from rules, and none fired
 		}
-		if truth, _ := e.matches(item.Kind, in); truth != condition.Yes {
-			continue
-		}
-		g.uses[i].Matched++
-		for k := range g.outs {
-			if g.outs[k].by == e {
-				g.uses[i].Applied++
-				break
-			}
+		g.uses[h.at].Matched++
+		if slices.ContainsFunc(g.outs, func(o outcome) bool { return o.by == h.exception }) {
+			g.uses[h.at].Applied++
 		}
 	}
 }
@@ -256,6 +269,9 @@ func (g *grouper) add(o *outcome, item *subject.Item, in *condition.Input) {
 		p.messages = []string{p.reason.Detail}
 		g.byKey[k] = p
 		g.groups = append(g.groups, p)
+		if o.wanted != bulwark.EffectAllow && !slices.Contains(g.fired, o.rule) {
+			g.fired = append(g.fired, o.rule)
+		}
 	} else {
 		if p.reason.Until.After(o.until) && !o.until.IsZero() {
 			p.reason.Until, p.reason.Held = o.until, o.held // the first to end
@@ -306,11 +322,17 @@ func (g *grouper) close() {
 			g.decision.Reasons = append(g.decision.Reasons, r)
 		}
 	}
+	for f, status := range g.statuses {
+		if status != nil {
+			f.Status = *status
+		}
+	}
 	for _, c := range g.order {
 		slices.Sort(c.Findings)
 		c.Findings = slices.Compact(c.Findings)
 		g.decision.Exceptions = append(g.decision.Exceptions, *c)
 	}
+	g.others()
 }
 
 // summary tells of several inputs in one sentence.
@@ -369,7 +391,7 @@ func (v *View) uses(at time.Time) []Use {
 		case at.Before(e.doc.Starts):
 			u.Why = "it begins on " + day(e.doc.Starts)
 		case !v.within[e]:
-			u.Why = "what is judged is outside its scope"
+			u.Why = notWithin
 		}
 		out = append(out, u)
 	}
@@ -382,7 +404,7 @@ func Warnings(uses []Use) []string {
 	var out []string
 	for _, u := range uses {
 		switch {
-		case u.Why == "what is judged is outside its scope" || u.Applied > 0:
+		case u.Why == notWithin || u.Applied > 0:
 		case u.Why != "" && u.Matched > 0:
 			out = append(out, fmt.Sprintf(warning+"%q does not hold: %s; %s without it", u.Name, u.Why, number(u.Matched, "finding")))
 		case u.Why != "":

@@ -31,8 +31,14 @@ const configLimit = 1 << 20
 var notConfigurable = []string{"help", "version", "origin", "output", "format"}
 
 // personal are settings that a project's file may not make: whoever is scanned
-// would say where the files, or the secrets in them, go.
-var personal = []string{"clamd", verifySecrets}
+// would say where the files, or the secrets in them, go; what is judged, and by
+// whom; which database is asked; which files are written; and what becomes of the
+// answer.
+var personal = []string{
+	"clamd", verifySecrets,
+	"policy", "policy-key", "label", "stage", "exit-zero", "allow-starter", "stale-after",
+	"cache", "record-inputs",
+}
 
 // envName gives the environment variable of a flag: "fail-on" is BULWARK_FAIL_ON.
 func envName(flag string) string {
@@ -76,6 +82,9 @@ func (p *program) configure(flags *pflag.FlagSet) (map[string]string, error) {
 		origin[f.Name] = "default"
 		if f.Changed {
 			origin[f.Name] = "flag"
+			if list, ok := f.Value.(pflag.SliceValue); ok && f.Name == "policy" && len(list.GetSlice()) == 0 {
+				errs = append(errs, fmt.Errorf("--policy: it is empty, nothing would be asked: %w", bulwark.ErrUsage)) // a variable that is not set
+			}
 			return
 		}
 		s, ok := settings[f.Name]

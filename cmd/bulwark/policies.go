@@ -157,7 +157,7 @@ const localPolicies = ".bulwark"
 func (p *program) sources(o *policySources) ([]policy.Source, error) {
 	var out []policy.Source
 	for _, name := range o.policies {
-		list, err := p.named(name, o.keys)
+		list, err := p.someNamed(name, o.keys)
 		if err != nil {
 			return nil, err
 		}
@@ -185,6 +185,29 @@ func sameSource(a, b policy.Source) bool {
 	}
 	y, err := filepath.Abs(b.Name)
 	return err == nil && x == y && bytes.Equal(a.Data, b.Data)
+}
+
+// someNamed gives the documents that named gives, of which there must be some: where
+// nothing is asked everything passes.
+func (p *program) someNamed(name string, keys []string) ([]policy.Source, error) {
+	list, err := p.named(name, keys)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(list, func(s policy.Source) bool { return !onlyComments(s.Data) }) {
+		return nil, &bulwark.Hint{Err: fmt.Errorf("%q: no documents of policies: %w", name, bulwark.ErrNotFound), Next: "they are in files that end in .yaml or .yml"}
+	}
+	return list, nil
+}
+
+// onlyComments tells whether a file has no document.
+func onlyComments(b []byte) bool {
+	for line := range bytes.Lines(bytes.TrimPrefix(b, []byte("\ufeff"))) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' && string(line) != "---" && string(line) != "..." {
+			return false
+		}
+	}
+	return true
 }
 
 // named gives the documents of a file, a directory, an archive, a bundle, or the
@@ -283,12 +306,9 @@ func isSetting(name string) bool {
 func (p *program) allNamed(names, keys []string) ([]policy.Source, error) {
 	var out []policy.Source
 	for _, name := range names {
-		list, err := p.named(name, keys)
+		list, err := p.someNamed(name, keys)
 		if err != nil {
 			return nil, err
-		}
-		if len(list) == 0 {
-			return nil, &bulwark.Hint{Err: fmt.Errorf("%q: no documents of policies: %w", name, bulwark.ErrNotFound), Next: "they are in files that end in .yaml or .yml"}
 		}
 		for _, s := range list {
 			if !slices.ContainsFunc(out, func(x policy.Source) bool { return sameSource(x, s) }) {
@@ -299,7 +319,10 @@ func (p *program) allNamed(names, keys []string) ([]policy.Source, error) {
 	return out, nil
 }
 
-// documents gives the YAML files below a directory. Links are not followed out of it.
+// documents gives the YAML files below a directory. Links are not followed out of it,
+// and a link to a folder is a mistake, for what is in it would not be asked. Names
+// that begin with two dots are passed over: they are how Kubernetes keeps the files
+// of a mounted ConfigMap, to which it links.
 func documents(dir string) ([]policy.Source, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -312,7 +335,18 @@ func documents(dir string) ([]policy.Source, error) {
 			return err
 		}
 		name := filepath.Join(dir, path)
-		ext := filepath.Ext(path)
+		ext := strings.ToLower(filepath.Ext(path))
+		if strings.HasPrefix(d.Name(), "..") {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			if info, err := os.Stat(name); err == nil && info.IsDir() {
+				return fmt.Errorf("%q is a link to a folder: name the folder itself with --policy", name)
+			}
+		}
 		if d.IsDir() || isSetting(name) || ext != ".yaml" && ext != ".yml" {
 			return nil
 		}

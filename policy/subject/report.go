@@ -202,7 +202,7 @@ func (p *producer) functions(yield func(Item) bool) bool {
 			unknown = append(unknown, "fn.runtime", "fn.eol")
 		}
 		for _, x := range p.r.Findings {
-			s.Fn.EOL = s.Fn.EOL || x.Rule == ruleRuntimeEnd && (x.Subject == f.Name || x.Subject == f.Path || f.Runtime != "" && strings.Contains(x.Evidence[0].Detail, f.Runtime))
+			s.Fn.EOL = s.Fn.EOL || x.Rule == ruleRuntimeEnd && (x.Subject == f.Name || x.Subject == f.Path || f.Runtime != "" && len(x.Evidence) > 0 && strings.Contains(x.Evidence[0].Detail, f.Runtime))
 		}
 		if !yield(Item{Kind: "function", Subject: s, Unknown: unknown, name: cmpOr(f.Name, p.r.Artifact.Name)}) {
 			return false

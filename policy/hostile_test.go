@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bulwark-sec/bulwark"
+	"github.com/bulwark-sec/bulwark/policy"
+)
+
+func loaded(t *testing.T, docs string) *policy.Set {
+	t.Helper()
+	set, err := policy.Load([]policy.Source{{Name: "p.yaml", Data: []byte(docs)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// TestExceptionElsewhere asks about one finding under two names, as vulnerability
+// and as finding: an exception from a rule about the one says nothing of the other.
+func TestExceptionElsewhere(t *testing.T) {
+	set := loaded(t, `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: v}
+spec: {subject: vulnerability, rules: [{id: high, when: v.severity >= sev.high, effect: fail}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: f}
+spec: {subject: finding, tier: org, rules: [{id: high, when: f.severity >= sev.high, effect: fail}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Exception
+metadata: {name: e}
+spec: {for: {policies: [v]}, reason: mended elsewhere, owner: team, expires: 2027-06-01}
+`)
+	r := fresh()
+	r.Findings = []bulwark.Finding{finding("a", bulwark.SeverityHigh, "2")}
+	d, uses, err := policy.Judge{Set: set}.Judge(r, r.Created)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range d.Reasons {
+		got = append(got, x.Rule+" "+x.Effect.String())
+	}
+	if diff := cmp.Diff([]string{"f/high fail", "v/high ignore"}, got); diff != "" || d.Verdict != bulwark.Fail {
+		t.Errorf("verdict %q, reasons (-want +got):\n%s", d.Verdict, diff)
+	}
+	if !r.Findings[0].Status.Open() {
+		t.Errorf("status %+v, though a rule refuses it", r.Findings[0].Status)
+	}
+	if diff := cmp.Diff([]policy.Use{{Name: "e", Matched: 1, Applied: 1}}, uses); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestNoEvidence judges a report that somebody else wrote, whose findings say
+// nothing of places.
+func TestNoEvidence(t *testing.T) {
+	set := loaded(t, `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: p}
+spec: {subject: function, rules: [{id: ended, when: fn.eol, effect: fail}]}
+`)
+	r := fresh()
+	r.Inventory.Functions = []bulwark.Function{{Name: "f", Runtime: "nodejs12.x"}}
+	r.Findings = []bulwark.Finding{{ID: "a", Rule: "BW-FN-0001", Subject: "elsewhere"}}
+	d, _, err := policy.Judge{Set: set}.Judge(r, r.Created)
+	if err != nil || d.Verdict != bulwark.Pass {
+		t.Errorf("verdict %q, %v", d.Verdict, err)
+	}
+}
+
+// TestManyExceptions judges many findings with many exceptions, all of which are
+// from every rule. Asking each about each took minutes.
+func TestManyExceptions(t *testing.T) {
+	const rules, exceptions, findings = 20, 2000, 2000
+	var b strings.Builder
+	b.WriteString("apiVersion: bulwark.dev/v1\nkind: Policy\nmetadata: {name: p}\nspec:\n  subject: vulnerability\n  rules:\n")
+	for i := range rules {
+		fmt.Fprintf(&b, "  - {id: r%d, when: v.severity >= sev.high, effect: fail}\n", i)
+	}
+	sources := []policy.Source{{Name: "p.yaml", Data: []byte(b.String())}}
+	for f := range exceptions / 1000 {
+		b.Reset()
+		for i := range 1000 {
+			fmt.Fprintf(&b, "---\napiVersion: bulwark.dev/v1\nkind: Exception\nmetadata: {name: e%d}\nspec: {for: {subject: vulnerability}, match: v.id == \"CVE-%[1]d\", reason: r, owner: o, expires: 2099-01-01}\n", f*1000+i)
+		}
+		sources = append(sources, policy.Source{Name: fmt.Sprintf("e%d.yaml", f), Data: []byte(b.String())})
+	}
+	set, err := policy.Load(sources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := fresh()
+	for i := range findings {
+		r.Findings = append(r.Findings, finding(fmt.Sprint(i+findings/2), bulwark.SeverityHigh, "2"))
+	}
+	start := time.Now()
+	d, uses, err := policy.Judge{Set: set}.Judge(r, r.Created)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	applied, other := 0, 0
+	for _, x := range d.Exceptions {
+		switch {
+		case x.Applied && x.About && x.Count == 1:
+			applied++
+		case x.Why == "its match is false" && !x.About:
+			other++
+		}
+	}
+	matched := 0
+	for _, u := range uses {
+		matched += u.Matched
+	}
+	if applied != rules*1000 || other != rules*1000 || matched != 1000 || d.Verdict != bulwark.Fail {
+		t.Errorf("%d applied, %d about others, %d matched, verdict %q", applied, other, matched, d.Verdict)
+	}
+}
+
+// TestManyPairs bounds what a few files can ask for in memory.
+func TestManyPairs(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("apiVersion: bulwark.dev/v1\nkind: Policy\nmetadata: {name: p}\nspec:\n  subject: vulnerability\n  rules:\n")
+	for i := range 2500 {
+		fmt.Fprintf(&b, "  - {id: r%d, when: v.kev, effect: fail}\n", i)
+	}
+	sources := []policy.Source{{Name: "p.yaml", Data: []byte(b.String())}}
+	b.Reset()
+	for i := range 1000 {
+		fmt.Fprintf(&b, "---\napiVersion: bulwark.dev/v1\nkind: Exception\nmetadata: {name: e%d}\nspec: {for: {subject: vulnerability}, match: v.kev, reason: r, owner: o, expires: 2099-01-01}\n", i)
+	}
+	sources = append(sources, policy.Source{Name: "e.yaml", Data: []byte(b.String())})
+	if _, err := policy.Load(sources); err == nil || !strings.Contains(err.Error(), "more than 2000000 rules") {
+		t.Errorf("Load: %v", err)
+	}
+}
