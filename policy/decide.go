@@ -34,6 +34,7 @@ type View struct {
 	stage  bulwark.Stage
 	within map[*exception]bool
 	tables map[string]*table // by kind of subject
+	outs   sync.Pool         // *[]outcome
 }
 
 // table is the rules about one kind of subject that may fire.
@@ -329,10 +330,20 @@ func (v *View) Decide(kind string, subject any, unknown []string, at time.Time) 
 		return bulwark.Decision{}, err
 	}
 	defer in.Release()
-	outs := v.judge(kind, subject, in, at, nil, nil, nil)
+	kept, ok := v.outs.Get().(*[]outcome)
+	if !ok {
+		kept = new([]outcome)
+	}
+	outs := v.judge(kind, subject, in, at, nil, nil, (*kept)[:0])
+	*kept = outs
+	defer func() {
+		clear(outs)
+		v.outs.Put(kept)
+	}()
 	if len(outs) == 0 {
 		return d, nil
 	}
+	d.Reasons = make([]bulwark.Reason, 0, len(outs))
 	for i := range outs {
 		v.add(&d, &outs[i], outs[i].reason(in, ""))
 	}
