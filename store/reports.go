@@ -81,6 +81,7 @@ type Kept struct {
 type reportFile struct {
 	base, id, set string // set is the digits of a digest, "" is none
 	size          int64
+	kept          time.Time // when it was written
 }
 
 const nameTime = "20060102T150405.000000000Z"
@@ -276,8 +277,12 @@ func (s *Reports) list() (out []reportFile, faults []error, err error) {
 			faults = append(faults, cmp.Or(err, fmt.Errorf("kept report %q: it is none: %w", filepath.Join(s.reports(), e.Name()), bulwark.ErrUnsupported)))
 			continue
 		}
-		out = append(out, reportFile{base: e.Name(), id: m[1], set: m[2], size: info.Size()})
+		out = append(out, reportFile{base: e.Name(), id: m[1], set: m[2], size: info.Size(), kept: info.ModTime()})
 	}
+	// Reports of one second are in the order in which they were kept.
+	slices.SortStableFunc(out, func(a, b reportFile) int {
+		return cmp.Or(cmp.Compare(a.base[:len(nameTime)], b.base[:len(nameTime)]), a.kept.Compare(b.kept))
+	})
 	return out, faults, nil
 }
 

@@ -466,6 +466,31 @@ func TestStrangeReports(t *testing.T) {
 }
 
 // TestReportsTogether has several stores on one folder put, list, find and trim.
+// TestOneSecond: the reports of one second are in the order in which they were kept,
+// whatever their ids are.
+func TestOneSecond(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "kept")
+	s := store.OpenReports(dir, store.ReportBounds{})
+	want := []string{"e", "b", "d", "a", "c"}
+	for i, name := range want {
+		putReport(t, s, kept(name, day(1), i), "")
+		files, err := filepath.Glob(filepath.Join(dir, "*", "*.report"))
+		if err != nil || len(files) != i+1 {
+			t.Fatal(files, err)
+		}
+		for _, f := range files { // clocks of file systems are coarse
+			if info, err := os.Stat(f); err == nil && info.ModTime().After(day(2)) {
+				if err := os.Chtimes(f, day(1), day(1).Add(time.Duration(i)*time.Millisecond)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if got, errs := listed(t, s); !slices.Equal(got, want) || errs != nil {
+		t.Error(got, errs)
+	}
+}
+
 func TestReportsTogether(t *testing.T) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup
