@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -240,5 +241,73 @@ func TestDecisionID(t *testing.T) {
 	}
 	if len(ids) != 4 {
 		t.Errorf("%d ids of 4 decisions", len(ids))
+	}
+}
+
+// TestFaultsSameAndClean tells mistakes the same way each time, and lets no word of
+// a document reach a terminal as it is.
+func TestFaultsSameAndClean(t *testing.T) {
+	const docs = `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: p}
+spec:
+  subject: vulnerability
+  scope: {collections: ["\e[2Jprod", "ab"]}
+  rules:
+  - {id: a, when: v.kev, effect: {build: kill, registry: isolate, admit: fail, run: prevent}}
+  - {id: b, when: "v.kev && \e]0;x\a", effect: fail}
+  - {id: c, when: "v.pk", effect: fail}
+---
+apiVersion: bulwark.dev/v1
+kind: Collection
+metadata: {name: abc}
+spec: {include: [{tags: [x]}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Collection
+metadata: {name: abd}
+spec: {include: [{tags: [x]}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Collection
+metadata: {name: abe}
+spec: {include: [{tags: [x]}]}
+`
+	first := ""
+	for range 50 {
+		_, err := policy.Load([]policy.Source{{Name: "p.yaml", Data: []byte(docs)}})
+		if err == nil {
+			t.Fatal("it is read")
+		}
+		got := err.Error()
+		if first == "" {
+			first = got
+		}
+		if got != first {
+			t.Fatalf("it differs:\n%s\n%s", first, got)
+		}
+	}
+	if i := strings.IndexFunc(first, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+		t.Errorf("%q has a character that no line of a terminal has", first[i:])
+	}
+}
+
+// TestExceptionForAnother does not read an exception whose policies are about
+// something else than it says: it would apply to more.
+func TestExceptionForAnother(t *testing.T) {
+	_, err := policy.Load([]policy.Source{{Name: "p.yaml", Data: []byte(`
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: v}
+spec: {subject: vulnerability, rules: [{id: high, when: v.severity >= sev.high, effect: fail}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Exception
+metadata: {name: e}
+spec: {for: {subject: secret, policies: [v]}, reason: samples, owner: team, expires: 2027-06-01}
+`)}})
+	if err == nil || !strings.Contains(err.Error(), `policy "v" is about the subject vulnerability, the exception about "secret"`) {
+		t.Errorf("Load: %v", err)
 	}
 }
