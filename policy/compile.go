@@ -4,6 +4,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -234,8 +235,8 @@ func (l *loader) effects(p *policy, r *rule, d *document.Rule) {
 		}
 		return e, true
 	}
-	for name, t := range d.Effect.Stages {
-		stage := bulwark.Stage(name)
+	for _, name := range slices.Sorted(maps.Keys(d.Effect.Stages)) {
+		stage, t := bulwark.Stage(name), d.Effect.Stages[name]
 		e, ok := parse(t)
 		if !ok {
 			continue

@@ -269,6 +269,10 @@ func (v *View) grace(o *outcome, subject any, at time.Time) {
 		o.fallback = fmt.Sprintf("no grace: the date of %s is not known", what)
 		return
 	}
+	if from.After(at.Add(24 * time.Hour)) { // clocks and time zones differ by less
+		o.fallback = fmt.Sprintf("no grace: the date of %s, %s, is still to come", what, day(from))
+		return
+	}
 	end := from.AddDate(0, 0, days).UTC()
 	if !at.Before(end) {
 		return

@@ -4,6 +4,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,9 @@ func (l *loader) exception(d *document.Exception) *exception {
 			e.policies = map[*policy]bool{}
 		}
 		e.policies[p] = true
+		if e.kind != "" && p.kind.Name != e.kind {
+			l.fault(t.Place, "policy %q is about the subject %s, the exception about %q", t.Value, p.kind.Name, e.kind)
+		}
 		kinds[p.kind.Name] = t.Place
 	}
 	l.rulesOf(e, d)
@@ -91,7 +95,7 @@ func (l *loader) exception(d *document.Exception) *exception {
 			l.fault(d.Match.Place, "match needs to know what it is about: name policies, or a subject, in \"for\"")
 		}
 		e.match = map[string]*condition.Condition{}
-		for name := range kinds {
+		for _, name := range slices.Sorted(maps.Keys(kinds)) {
 			k, _ := subject.ByName(name)
 			env, err := l.env(k)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -146,6 +147,167 @@ func TestManyPairs(t *testing.T) {
 	}
 	sources = append(sources, policy.Source{Name: "e.yaml", Data: []byte(b.String())})
 	if _, err := policy.Load(sources); err == nil || !strings.Contains(err.Error(), "more than 2000000 rules") {
+		t.Errorf("Load: %v", err)
+	}
+}
+
+// TestCommentInAnotherLayer holds a comment to the file that it stands in: an
+// earlier layer has another file of that name, whose secret everybody can still
+// read.
+func TestCommentInAnotherLayer(t *testing.T) {
+	set := loaded(t, `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: p}
+spec: {subject: secret, rules: [{id: any, when: true, effect: fail}]}
+`)
+	r := fresh()
+	at := func(layer bulwark.Digest, line int) bulwark.Location {
+		return bulwark.Location{Path: "app/config.py", Line: line, Layer: layer}
+	}
+	r.Inventory.Suppressions = []bulwark.Suppression{{Rule: "secret/*", Until: "2099-01-01", Reason: "a sample", Location: at("sha256:b", 1)}}
+	for _, c := range []struct {
+		layer bulwark.Digest
+		want  bulwark.Verdict
+	}{{"sha256:a", bulwark.Fail}, {"sha256:b", bulwark.Pass}} {
+		r.Findings = []bulwark.Finding{{ID: "s", Class: bulwark.ClassSecret, Rule: "secret/key", Evidence: []bulwark.Evidence{{Location: at(c.layer, 2)}}}}
+		d, _, err := policy.Judge{Set: set}.Judge(r, r.Created)
+		if err != nil || d.Verdict != c.want {
+			t.Errorf("%s: verdict %q, want %q, %v", c.layer, d.Verdict, c.want, err)
+		}
+	}
+}
+
+// TestGraceInTheFuture gives no grace from a day that is still to come: a record
+// that says so would hold an effect for years.
+func TestGraceInTheFuture(t *testing.T) {
+	set := loaded(t, `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: p}
+spec: {subject: vulnerability, rules: [{id: any, when: true, grace: {days: 7, from: published}, effect: fail}]}
+`)
+	r := fresh()
+	r.Findings = []bulwark.Finding{finding("a", bulwark.SeverityHigh, "2")}
+	for days, want := range map[int]bulwark.Verdict{-8: bulwark.Fail, -7: bulwark.Fail, -6: bulwark.Pass, 0: bulwark.Pass, 1: bulwark.Pass, 2: bulwark.Fail, 4000: bulwark.Fail} {
+		r.Advisories = map[string]bulwark.Advisory{"CVE-a": {Published: r.Created.AddDate(0, 0, days)}}
+		d, _, err := policy.Judge{Set: set}.Judge(r, r.Created)
+		if err != nil || d.Verdict != want {
+			t.Errorf("published in %d days: verdict %q, want %q, %v", days, d.Verdict, want, err)
+		}
+	}
+}
+
+// TestNotLookedFor asks policies about what nobody looked for: silence is no pass.
+func TestNotLookedFor(t *testing.T) {
+	const docs = `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: p}
+spec: {subject: malware, tier: guardrail, onUnknown: ONUNKNOWN, rules: [{id: any, when: true, effect: fail}]}
+`
+	for _, c := range []struct {
+		name, unknown string
+		kind          bulwark.Kind
+		looked        []string
+		want          bulwark.Verdict
+	}{
+		{"looked", "alert", bulwark.KindImage, []string{"malware", "secret"}, bulwark.Pass},
+		{"not told", "alert", bulwark.KindImage, nil, bulwark.Pass},
+		{"off", "alert", bulwark.KindImage, []string{"secret"}, bulwark.Warn},
+		{"off, refused", "fail", bulwark.KindImage, []string{"secret"}, bulwark.Fail},
+		{"off, ignored", "ignore", bulwark.KindImage, []string{"secret"}, bulwark.Pass},
+		{"no files", "alert", bulwark.KindSBOM, []string{"vulnerability"}, bulwark.Pass},
+	} {
+		r := fresh()
+		r.Artifact.Kind, r.Scan.Looked = c.kind, c.looked
+		set := loaded(t, strings.Replace(docs, "ONUNKNOWN", c.unknown, 1))
+		d, _, err := policy.Judge{Set: set}.Judge(r, r.Created)
+		if err != nil || d.Verdict != c.want {
+			t.Errorf("%s: verdict %q, want %q, errors %v, %v", c.name, d.Verdict, c.want, d.Errors, err)
+		}
+	}
+}
+
+// TestDecisionID tells decisions at two stages, and with other labels, apart.
+func TestDecisionID(t *testing.T) {
+	ids := map[string]bool{}
+	for _, j := range []policy.Judge{{}, {Stage: bulwark.StageAdmit}, {Labels: map[string]string{"a": "b", "c": "d"}}, {Labels: map[string]string{"a": "c"}}} {
+		d, _, err := j.Judge(fresh(), fresh().Created)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[d.ID] = true
+	}
+	if len(ids) != 4 {
+		t.Errorf("%d ids of 4 decisions", len(ids))
+	}
+}
+
+// TestFaultsSameAndClean tells mistakes the same way each time, and lets no word of
+// a document reach a terminal as it is.
+func TestFaultsSameAndClean(t *testing.T) {
+	const docs = `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: p}
+spec:
+  subject: vulnerability
+  scope: {collections: ["\e[2Jprod", "ab"]}
+  rules:
+  - {id: a, when: v.kev, effect: {build: kill, registry: isolate, admit: fail, run: prevent}}
+  - {id: b, when: "v.kev && \e]0;x\a", effect: fail}
+  - {id: c, when: "v.pk", effect: fail}
+---
+apiVersion: bulwark.dev/v1
+kind: Collection
+metadata: {name: abc}
+spec: {include: [{tags: [x]}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Collection
+metadata: {name: abd}
+spec: {include: [{tags: [x]}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Collection
+metadata: {name: abe}
+spec: {include: [{tags: [x]}]}
+`
+	first := ""
+	for range 50 {
+		_, err := policy.Load([]policy.Source{{Name: "p.yaml", Data: []byte(docs)}})
+		if err == nil {
+			t.Fatal("it is read")
+		}
+		got := err.Error()
+		if first == "" {
+			first = got
+		}
+		if got != first {
+			t.Fatalf("it differs:\n%s\n%s", first, got)
+		}
+	}
+	if i := strings.IndexFunc(first, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+		t.Errorf("%q has a character that no line of a terminal has", first[i:])
+	}
+}
+
+// TestExceptionForAnother does not read an exception whose policies are about
+// something else than it says: it would apply to more.
+func TestExceptionForAnother(t *testing.T) {
+	_, err := policy.Load([]policy.Source{{Name: "p.yaml", Data: []byte(`
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: v}
+spec: {subject: vulnerability, rules: [{id: high, when: v.severity >= sev.high, effect: fail}]}
+---
+apiVersion: bulwark.dev/v1
+kind: Exception
+metadata: {name: e}
+spec: {for: {subject: secret, policies: [v]}, reason: samples, owner: team, expires: 2027-06-01}
+`)}})
+	if err == nil || !strings.Contains(err.Error(), `policy "v" is about the subject vulnerability, the exception about "secret"`) {
 		t.Errorf("Load: %v", err)
 	}
 }

@@ -99,14 +99,15 @@ func (x *inlines) apply(item *subject.Item, outs []outcome) {
 }
 
 // about tells whether the comment is about a finding: about its rule, by that name
-// or another, and beside every one of its places.
+// or another, and beside every one of its places, in the same file: layers of an
+// image can each have one of that name.
 func (s *inline) about(f *bulwark.Finding, aliases []string) bool {
 	named := func(n string) bool { return s.rule.Match(strings.ToLower(n)) }
 	if !named(f.Rule) && !slices.ContainsFunc(aliases, named) {
 		return false
 	}
 	return !slices.ContainsFunc(f.Evidence, func(e bulwark.Evidence) bool {
-		return e.Path != s.Path || e.Line == 0 || e.Line != s.Line && e.Line != s.Line+1
+		return e.Path != s.Path || s.Layer != "" && e.Layer != "" && e.Layer != s.Layer || e.Line == 0 || e.Line != s.Line && e.Line != s.Line+1
 	})
 }
 

@@ -4,6 +4,7 @@ package policy
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,22 +78,41 @@ func (j Judge) Judge(r *bulwark.Report, at time.Time) (bulwark.Decision, []Use, 
 			d.Verdict = bulwark.Warn
 		}
 	}
-	identify(&d, j.Trust.canonical())
+	more, err := j.canonical()
+	if err != nil {
+		return d, nil, err
+	}
+	identify(&d, more)
 	return d, append(g.uses, inline.uses()...), nil
 }
 
-// unread tells of policies about subjects that a tree of sources may hold and that
-// nothing reads: they were not asked, which is no pass.
-func (v *View) unread(r *bulwark.Report, d *bulwark.Decision) {
-	if k := r.Artifact.Kind; k != bulwark.KindDir && k != bulwark.KindRepo {
-		return
+// canonical gives the one form of what a decision depends on, beside what is judged,
+// the policies and the time.
+func (j Judge) canonical() ([]byte, error) {
+	out := j.Trust.canonical()
+	if stage := cmp.Or(j.Stage, bulwark.StageBuild); stage != bulwark.StageBuild || len(j.Labels) > 0 {
+		b, err := json.Marshal(struct {
+			Stage  bulwark.Stage     `json:"stage"`
+			Labels map[string]string `json:"labels"`
+		}{stage, j.Labels})
+		if err != nil {
+			return nil, fmt.Errorf("labels of a decision: %w", err)
+		}
+		out = append(out, b...)
 	}
+	return out, nil
+}
+
+// unread tells of policies about subjects that what is judged may hold and that
+// nobody looked for: they were not asked, which is no pass.
+func (v *View) unread(r *bulwark.Report, d *bulwark.Decision) {
 	told := map[*policy]bool{}
-	for _, kind := range []string{"iac.resource", "k8s.object"} {
-		if !v.Judges(kind) {
+	for _, k := range subject.Kinds() {
+		why := notLooked(k.Name, r)
+		if why == "" || !v.Judges(k.Name) {
 			continue
 		}
-		for _, rule := range v.tables[kind].rules {
+		for _, rule := range v.tables[k.Name].rules {
 			p := rule.policy
 			if told[p] {
 				continue
@@ -103,9 +123,34 @@ func (v *View) unread(r *bulwark.Report, d *bulwark.Decision) {
 				e = min(e, bulwark.EffectAlert)
 			}
 			d.Effect = max(d.Effect, e)
-			d.Errors = append(d.Errors, bulwark.Reason{Rule: p.doc.Name, Effect: e, Detail: "not asked: a scan does not read subjects of " + kind + " yet; leave the policy out, or say onUnknown: ignore"})
+			d.Errors = append(d.Errors, bulwark.Reason{Rule: p.doc.Name, Effect: e, Detail: "not asked: " + why + "; leave the policy out, or say onUnknown: ignore"})
 		}
 	}
+}
+
+// notLooked says why nobody knows whether a report has subjects of a kind; "" where
+// it was looked for, or cannot be there, or nobody tells what was looked for.
+func notLooked(kind string, r *bulwark.Report) string {
+	switch kind {
+	case "iac.resource", "k8s.object":
+		if k := r.Artifact.Kind; k == bulwark.KindDir || k == bulwark.KindRepo {
+			return "a scan does not read subjects of " + kind + " yet"
+		}
+		return ""
+	}
+	looked := func(c bulwark.Class) bool { return slices.Contains(r.Scan.Looked, string(c)) }
+	if r.Scan.Looked == nil || r.Artifact.Kind == bulwark.KindSBOM { // it has no files
+		return ""
+	}
+	switch {
+	case kind == "secret" && !looked(bulwark.ClassSecret):
+		return "the scan did not look for secrets (--secrets on)"
+	case kind == "malware" && !looked(bulwark.ClassMalware):
+		return "the scan did not look for malware (--malware on)"
+	case kind == "compliance.check" && !looked(bulwark.ClassMisconfiguration) && !looked(bulwark.ClassCompliance):
+		return "the scan did not look for dangerous settings (--no-config)"
+	}
+	return ""
 }
 
 // grouper gathers what rules say of many inputs into one decision.

@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -104,9 +105,9 @@ func (l *loader) named(texts []document.Text) []*collection {
 	for _, t := range texts {
 		c := l.set.collections[t.Value]
 		if c == nil {
-			detail := "there is no collection \"" + t.Value + "\""
-			if near := nearest.Of(t.Value, slices.Collect(maps.Keys(l.set.collections))); near != "" {
-				detail += ", did you mean \"" + near + "\"?"
+			detail := fmt.Sprintf("there is no collection %q", t.Value)
+			if near := nearest.Of(t.Value, slices.Sorted(maps.Keys(l.set.collections))); near != "" {
+				detail += fmt.Sprintf(", did you mean %q?", near)
 			}
 			l.fault(t.Place, "%s", detail)
 			continue

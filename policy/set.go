@@ -279,7 +279,7 @@ func (l *loader) tests() {
 
 func (l *loader) unknownPolicy(t document.Text) {
 	detail := fmt.Sprintf("there is no policy %q", t.Value)
-	if near := nearest.Of(t.Value, slices.Collect(maps.Keys(l.set.byName))); near != "" {
+	if near := nearest.Of(t.Value, slices.Sorted(maps.Keys(l.set.byName))); near != "" {
 		detail += fmt.Sprintf(", did you mean %q?", near)
 	}
 	l.fault(t.Place, "%s", detail)

@@ -221,7 +221,7 @@ func (e *Env) faults(source string, issues *cel.Issues) []Fault {
 			detail = undefinedField(m[1], "", e.nested)
 		} else if m != nil {
 			detail = fmt.Sprintf("undefined name %q", m[2])
-			if near := nearest.Of(m[2], slices.Collect(mapsKeys(e.env.Functions()))); near != "" {
+			if near := nearest.Of(m[2], slices.Sorted(mapsKeys(e.env.Functions()))); near != "" {
 				detail += fmt.Sprintf("; did you mean %q?", near)
 			}
 		}

@@ -216,6 +216,7 @@ func NewEnv(t reflect.Type, consts map[string]int64, lists map[string][]string) 
 				e.nested = append(e.nested, name)
 			}
 		}
+		slices.Sort(e.nested)
 		options = append(options, ext.NativeTypes(native...))
 	}
 	for i, f := range all {

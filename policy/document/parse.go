@@ -37,8 +37,28 @@ type Fault struct {
 	Detail string
 }
 
-// Error gives "file:line:column: detail".
-func (f Fault) Error() string { return f.Place.String() + ": " + f.Detail }
+// Error gives "file:line:column: detail" on one line, with what could do something
+// to a terminal written out.
+func (f Fault) Error() string { return f.Place.String() + ": " + printable(f.Detail) }
+
+// printable writes out what does not print: words of a file can stand in a fault of
+// others, as the parser of conditions words it.
+func printable(s string) string {
+	odd := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(s, odd) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if odd(r) {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
 
 // String gives "file:line:column", without what is not known. A name of a file that
 // could do something to a terminal is quoted.
