@@ -22,6 +22,7 @@ func (p *program) policyCommand() *cobra.Command {
 		p.policyPreview(),
 		p.policySchema(),
 		p.policyShow(),
+		p.policyTargets(),
 		p.policyBundle(),
 	)
 }
