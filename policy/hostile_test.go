@@ -311,3 +311,28 @@ spec: {for: {subject: secret, policies: [v]}, reason: samples, owner: team, expi
 		t.Errorf("Load: %v", err)
 	}
 }
+
+// TestManyComments judges many findings with many comments in many files.
+func TestManyComments(t *testing.T) {
+	set := loaded(t, `
+apiVersion: bulwark.dev/v1
+kind: Policy
+metadata: {name: p}
+spec: {subject: secret, rules: [{id: any, when: true, effect: fail}]}
+`)
+	r := fresh()
+	const n = 20_000
+	for i := range n {
+		at := bulwark.Location{Path: fmt.Sprintf("f%d", i), Line: 1}
+		r.Inventory.Suppressions = append(r.Inventory.Suppressions, bulwark.Suppression{Rule: "*e*c*r*e*t/*", Until: "2099-01-01", Reason: "a sample", Location: at})
+		r.Findings = append(r.Findings, bulwark.Finding{ID: fmt.Sprint(i), Class: bulwark.ClassSecret, Rule: "secret/key", Evidence: []bulwark.Evidence{{Location: at}}})
+	}
+	start := time.Now()
+	d, _, err := policy.Judge{Set: set}.Judge(r, r.Created)
+	if err != nil || d.Verdict != bulwark.Pass {
+		t.Errorf("verdict %q, %v", d.Verdict, err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}

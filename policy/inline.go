@@ -16,8 +16,9 @@ import (
 // inlines are the comments in scanned files that ask to overlook findings. Whoever
 // wrote the file wrote them, so each policy says what they count.
 type inlines struct {
-	list []inline
-	at   time.Time
+	list   []inline
+	byPath map[string][]int // those in a file
+	at     time.Time
 }
 
 type inline struct {
@@ -43,7 +44,7 @@ func (x *inlines) uses() []Use {
 }
 
 func (v *View) inline(r *bulwark.Report, at time.Time) *inlines {
-	out := &inlines{at: at}
+	out := &inlines{at: at, byPath: map[string][]int{}}
 	for i := range r.Inventory.Suppressions {
 		s := &r.Inventory.Suppressions[i]
 		x := inline{Suppression: s, rule: glob.New(strings.ToLower(s.Rule)), why: s.Fault}
@@ -54,6 +55,7 @@ func (v *View) inline(r *bulwark.Report, at time.Time) *inlines {
 			}
 			x.end = end.AddDate(0, 0, 1)
 		}
+		out.byPath[s.Path] = append(out.byPath[s.Path], len(out.list))
 		out.list = append(out.list, x)
 	}
 	return out
@@ -68,7 +70,7 @@ func (x *inlines) apply(item *subject.Item, outs []outcome) {
 	if v, ok := item.Subject.(*subject.Vulnerability); ok {
 		aliases = v.V.Aliases
 	}
-	for i := range x.list {
+	for _, i := range x.byPath[item.Finding.Evidence[0].Path] { // it lies beside every place
 		s := &x.list[i]
 		if s.why != "" && s.matched == 0 || !s.about(item.Finding, aliases) { // it cannot be read
 			continue
@@ -102,6 +104,9 @@ func (x *inlines) apply(item *subject.Item, outs []outcome) {
 // or another, and beside every one of its places, in the same file: layers of an
 // image can each have one of that name.
 func (s *inline) about(f *bulwark.Finding, aliases []string) bool {
+	if len(f.Evidence) > 0 && f.Evidence[0].Path != s.Path {
+		return false
+	}
 	named := func(n string) bool { return s.rule.Match(strings.ToLower(n)) }
 	if !named(f.Rule) && !slices.ContainsFunc(aliases, named) {
 		return false
