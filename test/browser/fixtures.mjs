@@ -28,7 +28,7 @@ const attacks = [
 
 // These keys keep their value: with another the report is no report, or the text
 // never reaches the page.
-const structure = new Set(['schema', 'class', 'severity', 'state', 'verdict', 'created', 'published', 'modified', 'due', 'kind', 'id', 'rule', 'subject', 'purl', 'layer', 'diffId', 'deleted', 'started', 'at', 'until', 'time']);
+const structure = new Set(['schema', 'class', 'severity', 'state', 'verdict', 'effect', 'wanted', 'now', 'created', 'published', 'modified', 'due', 'kind', 'id', 'rule', 'subject', 'purl', 'layer', 'diffId', 'deleted', 'started', 'at', 'until', 'time']);
 const fixed = /^(sha256:|\d{4}-\d\d-\d\d|(critical|high|medium|low|negligible|unknown)$)/;
 
 let n = 0;
