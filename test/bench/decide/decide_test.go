@@ -28,15 +28,29 @@ const (
 	vulnerabilities = 300
 )
 
+// turns is how often all of it is measured.
+const turns = 6
+
 func TestMain(m *testing.M) {
 	if len(os.Args) != 2 || os.Args[1] != "now" {
 		os.Exit(m.Run())
 	}
 	runtime.GOMAXPROCS(1)
-	c, err := measure()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "decide:", err)
-		os.Exit(1)
+	// A shared machine is slow for seconds at a time: the least of several is what it
+	// costs.
+	var c cost
+	for i := range turns {
+		m, err := measure()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "decide:", err)
+			os.Exit(1)
+		}
+		if i == 0 {
+			c = m
+			continue
+		}
+		c.load, c.event, c.idle, c.gate = min(c.load, m.load), min(c.event, m.event), min(c.idle, m.idle), min(c.gate, m.gate)
+		time.Sleep(time.Second)
 	}
 	fmt.Printf("load %.2f event %.0f allocs %.2f idle %.0f idleallocs %.2f gate %.1f gateallocs %.0f fired %d failed %d\n",
 		1000*c.load.Seconds(), c.event, c.allocs, c.idle, c.idleAllocs, c.gate/1000, c.gateAllocs, c.fired, c.failed)
