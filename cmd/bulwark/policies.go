@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -133,20 +134,24 @@ func parseLabels(list []string) (map[string]string, error) {
 
 // recorder appends inputs to a file, one JSON line each.
 func recorder(name string) func(policy.Input) error {
+	// It is opened for the first input and closed by the end of the program: a report
+	// has thousands.
+	open := sync.OnceValues(func() (*os.File, error) {
+		return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	})
 	return func(in policy.Input) error {
 		b, err := json.Marshal(in)
 		if err != nil {
 			return fmt.Errorf("record an input: %w", err)
 		}
-		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		f, err := open()
+		if err == nil {
+			_, err = f.Write(append(b, '\n'))
+		}
 		if err != nil {
 			return fmt.Errorf("record an input: %w", err)
 		}
-		if _, err = f.Write(append(b, '\n')); err != nil {
-			f.Close()
-			return fmt.Errorf("record an input: %w", err)
-		}
-		return f.Close()
+		return nil
 	}
 }
 

@@ -143,7 +143,7 @@ func FuzzImport(f *testing.F) {
 			map[string]any{"vulnerability": map[string]any{"name": name}, "status": "not_affected", "impact_statement": words, "products": []any{
 				map[string]any{"@id": product}, map[string]any{"@id": product, "subcomponents": []any{map[string]any{"@id": sub}}}}}}})
 		if err != nil {
-			t.Skip()
+			t.Fatal(err)
 		}
 		if im, _, err := imported(t, b); im != nil && err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@
 package subject
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"path"
@@ -204,18 +205,11 @@ func (p *producer) functions(yield func(Item) bool) bool {
 		for _, x := range p.r.Findings {
 			s.Fn.EOL = s.Fn.EOL || x.Rule == ruleRuntimeEnd && (x.Subject == f.Name || x.Subject == f.Path || f.Runtime != "" && len(x.Evidence) > 0 && strings.Contains(x.Evidence[0].Detail, f.Runtime))
 		}
-		if !yield(Item{Kind: "function", Subject: s, Unknown: unknown, name: cmpOr(f.Name, p.r.Artifact.Name)}) {
+		if !yield(Item{Kind: "function", Subject: s, Unknown: unknown, name: cmp.Or(f.Name, p.r.Artifact.Name)}) {
 			return false
 		}
 	}
 	return true
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func (p *producer) licenses(yield func(Item) bool) bool {
@@ -351,7 +345,7 @@ func (p *producer) findings(yield func(Item) bool) bool {
 		}
 		if every {
 			g.F = Finding{
-				ID: f.ID, Class: string(f.Class), Rule: f.Rule, Title: cmpOr(rule.Title, p.r.Advisories[f.Rule].Summary), Severity: f.Severity, Subject: f.Subject, Fix: f.Fix,
+				ID: f.ID, Class: string(f.Class), Rule: f.Rule, Title: cmp.Or(rule.Title, p.r.Advisories[f.Rule].Summary), Severity: f.Severity, Subject: f.Subject, Fix: f.Fix,
 				Path: place.Path, Line: place.Line, Origin: f.Origin, Reach: f.Reach, Known: known,
 			}
 			g.VEX, item.Kind, item.Subject = vexOf(f), "finding", g
