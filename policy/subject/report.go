@@ -235,7 +235,7 @@ func (p *producer) licenses(yield func(Item) bool) bool {
 		}
 		l.IDs, l.Unavoidable = licenseIDs(l.Expression)
 		f := about[pkg.PURL]
-		s.License, s.Pkg, s.VEX = l, packageOf(pkg), vexOf(f)
+		s.License, s.Pkg, s.VEX = l, packageOf(pkg, s.Pkg.Paths[:0]), vexOf(f)
 		if !yield(Item{Kind: "package.license", Subject: s, Finding: f, name: pkg.Name + " " + pkg.Version}) {
 			return false
 		}
@@ -258,17 +258,14 @@ func together(p *bulwark.Package) string {
 	return "(" + strings.Join(p.Licenses, word) + ")"
 }
 
-func packageOf(p *bulwark.Package) Package {
+// packageOf gives a package as conditions see it; its paths are written to paths.
+func packageOf(p *bulwark.Package, paths []string) Package {
 	if p == nil {
 		return Package{}
 	}
 	out := Package{
 		Name: p.Name, Version: p.Version, Ecosystem: p.Ecosystem, PURL: p.PURL, Source: p.Source, Arch: p.Arch, Vendor: p.Vendor,
-		Licenses: p.Licenses, Dev: p.Dev, Owner: p.Owner,
-	}
-	if len(p.Where) == 1 {
-		out.Paths = []string{p.Where[0].Path}
-		return out
+		Licenses: p.Licenses, Dev: p.Dev, Owner: p.Owner, Paths: paths,
 	}
 	for _, w := range p.Where {
 		if !slices.Contains(out.Paths, w.Path) {
@@ -319,7 +316,9 @@ func (p *producer) findings(yield func(Item) bool) bool {
 		if f.Status.State == bulwark.StateSuppressed {
 			continue
 		}
-		p.found[f.ID] = true
+		if len(p.r.Controls) > 0 { // nobody else asks
+			p.found[f.ID] = true
+		}
 		item := Item{Kind: kinds[f.Class], Finding: f}
 		rule, known := p.r.Rules[f.Rule], f.Status.State == bulwark.StateKnown
 		place := placeOf(f)
@@ -367,7 +366,7 @@ func placeOf(f *bulwark.Finding) bulwark.Location {
 func (p *producer) vulnerability(s *Vulnerability, f *bulwark.Finding) {
 	a := p.r.Advisories[f.Rule]
 	pkg := p.packages[f.Subject]
-	s.Pkg, s.VEX = packageOf(pkg), vexOf(f)
+	s.Pkg, s.VEX = packageOf(pkg, s.Pkg.Paths[:0]), vexOf(f)
 	s.V = Vuln{
 		ID: f.Rule, Aliases: a.Aliases, Severity: f.Severity, Score: a.Score, CVSS: a.CVSS, EPSS: a.EPSS, EPSSRank: a.EPSSRank,
 		KEV: a.Exploited, Due: a.Due, CWEs: a.CWEs, Published: a.Published, Modified: a.Modified, FixedIn: f.Fix,
